@@ -29,32 +29,32 @@ type Producer interface {
 	Send(ctx context.Context, messages []Message) error
 }
 
-// Anchor tells whether a stream is still the one that was read: the hash of the last record before Next.
+// Anchor tells whether a stream is still the one that was read: the last record before Next. The zero Anchor says that no
+// record is known.
 type Anchor struct {
-	Offset int64 // of the record; -1 = none was read
+	Topic  string // id of the topic, where the broker tells
+	Epoch  int32  // leader epoch of the record's batch
+	Offset int64
 	Hash   string
-	Epoch  int32 // the leader epoch of its batch
 }
 
 // Position is how far a stream has been journalled.
 type Position struct {
 	Next   int64
-	Anchor Anchor
+	Anchor Anchor // zero: as before
 }
 
 // Chunk is consecutive records of one stream.
 type Chunk struct {
-	Stream    schemas.Stream
-	Records   []transforms.Record // in order of offset; offsets may have holes
-	Oversized []Oversized         // records whose decoded size is beyond the budget
-	After     Position            // the position once the chunk is journalled
+	Stream schemas.Stream
+	Items  []Item   // in order of offset; offsets may have holes, where the log holds no record
+	After  Position // the position once the chunk is journalled
 }
 
-// Oversized stands for a record that was too large to be decoded: its bytes are given as a hash and a size only.
-type Oversized struct {
-	Offset int64
-	Time   schemas.Instant
-	Size   int64
+// Item is a record, or what stands for bytes that are no record: those are parked for the reason given.
+type Item struct {
+	transforms.Record
+	Unreadable *schemas.Finding
 }
 
 // Source reads the streams of one system.
@@ -78,9 +78,12 @@ type Sink interface {
 
 // Entry collects rows and the positions that they came from: one atomic commit.
 type Entry interface {
+	// Add takes the rows of a record, which must stand at the stream's next offset.
 	Add(rows ...schemas.Row) error
-	Advance(stream schemas.Stream, to Position)
+	// Advance says that no record stands between the last row and to.Next.
+	Advance(stream schemas.Stream, to Position) error
 	Size() int // bytes held
-	// Commit gives ErrLostRace when another writer moved a stream of this entry: nothing was written.
+	// Commit, like Add and Advance, gives ErrLostRace when another writer moved a stream of this entry: nothing was
+	// written.
 	Commit(ctx context.Context) error
 }

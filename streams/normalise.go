@@ -38,6 +38,7 @@ type Normaliser struct {
 	records int64
 	entries int64
 	moved   bool
+	next    map[schemas.Stream]int64
 }
 
 // Run normalises until ctx ends; with once, until everything that was there at the start is journalled.
@@ -50,17 +51,32 @@ func (n *Normaliser) Run(ctx context.Context, once bool) error {
 		if err != nil {
 			return n.stopped(ctx, err)
 		}
-		for i := range chunks {
-			if err := n.take(&chunks[i]); err != nil {
-				return fmt.Errorf("normalise %s: %w", n.System, err)
-			}
-		}
 		done := once && n.Source.Done()
-		lost, err := n.flush(ctx, done)
+		lost, err := n.work(ctx, chunks, done)
 		if err != nil || done && !lost {
 			return err
 		}
 	}
+}
+
+// work takes the chunks and commits when it is time. lost: another writer was first, and the streams are read again from
+// where it left them.
+func (n *Normaliser) work(ctx context.Context, chunks []Chunk, end bool) (lost bool, err error) {
+	for i := range chunks {
+		if err = n.take(&chunks[i]); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = n.flush(ctx, end)
+	}
+	if errors.Is(err, ErrLostRace) {
+		return true, n.seek(ctx)
+	}
+	if err != nil {
+		return false, n.stopped(ctx, err)
+	}
+	return false, nil
 }
 
 // stopped ends a run whose source failed: what is pending is dropped and read again by the next run.
@@ -77,64 +93,68 @@ func (n *Normaliser) seek(ctx context.Context) error {
 		err = n.Source.Seek(ctx, at)
 	}
 	if err != nil {
-		return fmt.Errorf("normalise %s: %w", n.System, err)
+		return n.stopped(ctx, err)
 	}
-	n.entry, n.pending, n.moved = n.Sink.Begin(), 0, false
+	n.next = map[schemas.Stream]int64{}
+	for s, p := range at {
+		n.next[s] = p.Next
+	}
+	n.begin()
 	return nil
 }
+
+func (n *Normaliser) begin() { n.entry, n.pending, n.moved = n.Sink.Begin(), 0, false }
 
 func (n *Normaliser) take(c *Chunk) error {
 	if !n.moved {
 		n.begun, n.moved = n.Clock(), true
 	}
-	for i := range c.Records {
-		var err error
-		if n.rows, err = n.Judge(n.rows[:0], &c.Records[i]); err != nil {
+	for i := range c.Items {
+		it := &c.Items[i]
+		if it.Offset != n.next[c.Stream] {
+			if err := n.entry.Advance(c.Stream, Position{Next: it.Offset}); err != nil {
+				return err
+			}
+		}
+		if err := n.judge(it); err != nil {
 			return err
 		}
-		if err := n.entry.Add(n.rows...); err != nil {
-			return err
-		}
+		n.next[c.Stream] = it.Offset + 1
 	}
-	for _, o := range c.Oversized {
-		if err := n.entry.Add(n.oversized(c, o)...); err != nil {
-			return err
-		}
-	}
-	n.pending += int64(len(c.Records) + len(c.Oversized))
-	n.entry.Advance(c.Stream, c.After)
-	return nil
+	n.pending += int64(len(c.Items))
+	n.next[c.Stream] = c.After.Next
+	return n.entry.Advance(c.Stream, c.After)
 }
 
-func (n *Normaliser) oversized(c *Chunk, o Oversized) []schemas.Row {
-	r := transforms.Record{Stream: c.Stream, Offset: o.Offset, Arrived: o.Time}
-	n.rows = n.Park(n.rows[:0], &r, schemas.Reject(schemas.CodeBudget, "", "send it in smaller units",
-		"the record is %d bytes once decompressed, more than a record may have", o.Size))
-	return n.rows
+func (n *Normaliser) judge(it *Item) error {
+	if it.Unreadable != nil {
+		n.rows = n.Park(n.rows[:0], &it.Record, it.Unreadable)
+		return n.entry.Add(n.rows...)
+	}
+	var err error
+	if n.rows, err = n.Judge(n.rows[:0], &it.Record); err != nil {
+		return err
+	}
+	return n.entry.Add(n.rows...)
 }
 
-// flush commits the entry when it is large or old enough, or when this is the end. lost: another writer was first,
-// and the streams are read again from where it left them.
-func (n *Normaliser) flush(ctx context.Context, end bool) (lost bool, err error) {
+// flush commits the entry when it is large or old enough, or when this is the end.
+func (n *Normaliser) flush(ctx context.Context, end bool) error {
 	limit := n.MaxBytes
 	if limit == 0 {
 		limit = entryBytes
 	}
 	if !n.moved || !end && n.entry.Size() < limit && n.Clock().Sub(n.begun) < entryAge {
-		return false, nil
+		return nil
 	}
-	err = n.entry.Commit(ctx)
-	if errors.Is(err, ErrLostRace) {
-		return true, n.seek(ctx)
-	}
-	if err != nil {
-		return false, fmt.Errorf("normalise %s: %w", n.System, err)
+	if err := n.entry.Commit(ctx); err != nil {
+		return err
 	}
 	n.records += n.pending
 	n.entries++
-	n.entry, n.pending, n.moved = n.Sink.Begin(), 0, false
+	n.begin()
 	if n.Progress != nil {
 		n.Progress(n.records, n.entries)
 	}
-	return false, nil
+	return nil
 }

@@ -198,9 +198,9 @@ func (s *sink) Progress(context.Context) (map[schemas.Stream]streams.Position, e
 }
 func (s *sink) Begin() streams.Entry { return &entry{s: s} }
 
-func (e *entry) Add(rows ...schemas.Row) error                 { e.rows = append(e.rows, rows...); return nil }
-func (e *entry) Advance(_ schemas.Stream, to streams.Position) { e.to = to.Next }
-func (e *entry) Size() int                                     { return len(e.rows) }
+func (e *entry) Add(rows ...schemas.Row) error                       { e.rows = append(e.rows, rows...); return nil }
+func (e *entry) Advance(_ schemas.Stream, to streams.Position) error { e.to = to.Next; return nil }
+func (e *entry) Size() int                                           { return len(e.rows) }
 func (e *entry) Commit(context.Context) error {
 	e.s.tried++
 	if e.s.lose > 0 {
@@ -227,7 +227,7 @@ func normaliser(src *source, snk *sink, maxBytes int) *streams.Normaliser {
 func chunks(n int) []streams.Chunk {
 	var cs []streams.Chunk
 	for i := range int64(n) {
-		cs = append(cs, streams.Chunk{Stream: "c/t/0", Records: []transforms.Record{{Offset: i}},
+		cs = append(cs, streams.Chunk{Stream: "c/t/0", Items: []streams.Item{{Record: transforms.Record{Offset: i}}},
 			After: streams.Position{Next: i + 1}})
 	}
 	return cs
@@ -247,7 +247,8 @@ func TestNormaliseOnce(t *testing.T) {
 }
 
 func TestNormaliseParksOversized(t *testing.T) {
-	src := &source{chunks: []streams.Chunk{{Stream: "c/t/0", Oversized: []streams.Oversized{{Offset: 0, Size: 1 << 30}},
+	why := schemas.Reject(schemas.CodeBudget, "", "", "is too large")
+	src := &source{chunks: []streams.Chunk{{Stream: "c/t/0", Items: []streams.Item{{Unreadable: why}},
 		After: streams.Position{Next: 1}}}}
 	snk := &sink{}
 	require.NoError(t, normaliser(src, snk, 100).Run(t.Context(), true))

@@ -1,0 +1,325 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/schemas/avro"
+	"github.com/flis-dk/flis/streams"
+	"github.com/flis-dk/flis/streams/broker"
+	"github.com/flis-dk/flis/streams/kafka"
+	"github.com/flis-dk/flis/transforms"
+)
+
+// cluster is the broker that the installation works with: the configured one, the one that a running flis has embedded,
+// or one that lives as long as this process.
+type cluster struct {
+	*kafka.Client
+	own        *broker.Broker // nil where the broker is another's
+	partitions int
+}
+
+// connect finds or starts the broker.
+func (in *installation) connect(ctx context.Context) (*cluster, error) {
+	cl := &cluster{partitions: in.cfg.Kafka.Partitions}
+	addrs := in.cfg.Kafka.Brokers
+	if in.cfg.embedded() {
+		dir := filepath.Join(in.cfg.Dir, brokerName)
+		addr, running := broker.Find(dir)
+		if !running {
+			own, err := broker.Start(dir, broker.Options{})
+			if err != nil {
+				return nil, err
+			}
+			cl.own, addr = own, own.Addr()
+		}
+		addrs = []string{addr}
+	}
+	var err error
+	if cl.Client, err = kafka.Dial(ctx, addrs, kafka.Options{}); err != nil {
+		cl.Close()
+		return nil, err
+	}
+	return cl, nil
+}
+
+// Close ends the connection, and the broker that is ours.
+func (cl *cluster) Close() {
+	if cl.Client != nil {
+		cl.Client.Close()
+	}
+	if cl.own != nil {
+		_ = cl.own.Close() // what was acknowledged is on disk already
+	}
+}
+
+// topics is every raw topic of a system, its control topic last; they are made where they are missing.
+func (cl *cluster) topics(ctx context.Context, in *installation, s schemas.System) ([]string, error) {
+	var names []string
+	for _, e := range in.catalog.Events(s) {
+		names = append(names, schemas.RawTopic(s, e))
+	}
+	for _, n := range names {
+		if err := cl.EnsureTopic(ctx, n, cl.partitions, kafka.RawConfigs()); err != nil {
+			return nil, err
+		}
+	}
+	control := schemas.RawTopic(s, schemas.ControlEvent)
+	return append(names, control), cl.EnsureTopic(ctx, control, 1, kafka.RawConfigs())
+}
+
+// newFeed makes the topics and the publisher of a system.
+func (in *installation) newFeed(ctx context.Context, cl *cluster, s schemas.System) (*streams.Feed, error) {
+	key, err := loadKey(in.cfg)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := cl.topics(ctx, in, s); err != nil {
+		return nil, err
+	}
+	encoders, ids := map[string]*avro.Schema{}, map[string]uint32{}
+	schema := func(topic string) (*avro.Schema, error) {
+		if encoders[topic] == nil {
+			text, err := in.catalog.TopicSchema(topic)
+			if err != nil {
+				return nil, err
+			}
+			if encoders[topic], err = avro.Admit(text); err != nil {
+				return nil, err
+			}
+		}
+		return encoders[topic], nil
+	}
+	return &streams.Feed{
+		Producer: publisher{kafka.NewProducer(cl.Client)},
+		Key:      key, Clock: in.clock,
+		SchemaID: func(ctx context.Context, topic string) (uint32, error) {
+			if id, ok := ids[topic]; ok {
+				return id, nil
+			}
+			sc, err := schema(topic)
+			if err != nil {
+				return 0, err
+			}
+			ids[topic], err = in.registry.Register(ctx, topic+"-value", sc.JSON)
+			return ids[topic], err
+		},
+		Encode: func(topic string, json []byte) ([]byte, error) {
+			sc, err := schema(topic)
+			if err != nil {
+				return nil, err
+			}
+			return encodeEvent(sc, json)
+		},
+	}, nil
+}
+
+// encodeEvent turns a fault of the data into a finding that a vendor can use.
+func encodeEvent(sc *avro.Schema, json []byte) ([]byte, error) {
+	b, err := avro.EncodeJSON(sc, json)
+	var f *avro.Fault
+	if errors.As(err, &f) {
+		code := schemas.CodeDecode
+		if f.Budget {
+			code = schemas.CodeBudget
+		}
+		return nil, schemas.Reject(code, strings.TrimSuffix("data."+f.Path, "."), "send what the event's schema says",
+			"%s", f.Rule)
+	}
+	return b, err
+}
+
+// publisher is a Kafka producer as streams knows it.
+type publisher struct{ p *kafka.Producer }
+
+// Send implements streams.Producer.
+func (p publisher) Send(ctx context.Context, ms []streams.Message) error {
+	out := make([]kafka.Message, len(ms))
+	for i, m := range ms {
+		out[i] = kafka.Message{Topic: m.Topic, Key: m.Key, Value: m.Value, Time: m.Time}
+		for _, h := range m.Headers {
+			out[i].Headers = append(out[i].Headers, kafka.Header{Name: h.Name, Value: h.Value})
+		}
+	}
+	return p.p.Send(ctx, out)
+}
+
+// controls reads every control record that our feeds wrote for a system, oldest first.
+func (cl *cluster) controls(ctx context.Context, s schemas.System) ([]streams.Control, error) {
+	topic := schemas.RawTopic(s, schemas.ControlEvent)
+	first, end, err := cl.Bounds(ctx, topic, 0)
+	if err != nil {
+		return nil, err
+	}
+	var all []streams.Control
+	f := kafka.NewFetcher(cl.Client, []kafka.Assignment{{Topic: topic, Next: first}}, kafka.FetchOptions{})
+	for next := first; next < end; {
+		chunks, err := f.Poll(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, ch := range chunks {
+			if ch.Err != nil {
+				return nil, ch.Err
+			}
+			for _, r := range ch.Records {
+				if c, err := streams.ParseControl(r.Value); err == nil { // others are a vendor's own
+					all = append(all, c)
+				}
+			}
+			next = ch.Next
+		}
+	}
+	return all, nil
+}
+
+// source reads all partitions of a system's topics, or those that a group assigned.
+type source struct {
+	cl     *cluster
+	topics []string
+	only   map[string][]int // topic → partitions; nil = all
+	fetch  *kafka.Fetcher
+	ends   map[schemas.Stream]int64
+	at     map[schemas.Stream]int64
+	ids    map[string]string
+}
+
+// Seek implements streams.Source.
+func (s *source) Seek(ctx context.Context, from map[schemas.Stream]streams.Position) error {
+	s.ends, s.at, s.ids = map[schemas.Stream]int64{}, map[schemas.Stream]int64{}, map[string]string{}
+	var as []kafka.Assignment
+	for _, name := range s.topics {
+		t, err := s.cl.Topic(ctx, name)
+		if err != nil {
+			return err
+		}
+		s.ids[name] = t.ID
+		for p := range t.Partitions {
+			if s.only != nil && !contains(s.only[name], p) {
+				continue
+			}
+			a, err := s.start(ctx, t, p, from)
+			if err != nil {
+				return err
+			}
+			as = append(as, a)
+		}
+	}
+	s.fetch = kafka.NewFetcher(s.cl.Client, as, kafka.FetchOptions{})
+	return nil
+}
+
+func contains(all []int, p int) bool {
+	for _, x := range all {
+		if x == p {
+			return true
+		}
+	}
+	return false
+}
+
+// start finds where a partition is read from, and that it is the one that was read before (invariant 4).
+func (s *source) start(ctx context.Context, t kafka.Topic, p int, from map[schemas.Stream]streams.Position) (
+	kafka.Assignment, error) {
+	stream := schemas.NewStream(s.cl.ClusterID(), t.Name, p)
+	first, end, err := s.cl.Bounds(ctx, t.Name, p)
+	if err != nil {
+		return kafka.Assignment{}, err
+	}
+	pos, known := from[stream]
+	if !known && first > 0 {
+		return kafka.Assignment{}, &kafka.HoleError{Topic: t.Name, Partition: p, LogStart: first}
+	}
+	s.ends[stream], s.at[stream] = end, pos.Next
+	if err := s.checkAnchor(ctx, t, p, pos, first, end); err != nil {
+		return kafka.Assignment{}, err
+	}
+	return kafka.Assignment{Topic: t.Name, Partition: p, Next: pos.Next, TopicID: t.ID}, nil
+}
+
+// checkAnchor compares the last record that was read with what stands at its offset now. A log that begins exactly at
+// the next offset, in the same topic, has only forgotten what was read.
+func (s *source) checkAnchor(ctx context.Context, t kafka.Topic, p int, pos streams.Position, first, end int64) error {
+	a := pos.Anchor
+	switch {
+	case a == (streams.Anchor{}):
+		return nil
+	case a.Topic != "" && t.ID != "" && a.Topic != t.ID:
+		return &kafka.RecreatedError{Topic: t.Name, Was: a.Topic, Now: t.ID}
+	case first > pos.Next:
+		return &kafka.HoleError{Topic: t.Name, Partition: p, Asked: pos.Next, LogStart: first}
+	case end < pos.Next:
+		return &kafka.ShrunkError{Topic: t.Name, Partition: p, Asked: pos.Next, End: end}
+	case a.Offset < first:
+		return nil
+	}
+	r, err := s.cl.ReadAt(ctx, t.Name, p, a.Offset)
+	if errors.Is(err, kafka.ErrNoRecord) {
+		return nil // compacted since; the topic's id has been compared
+	}
+	if err == nil && kafka.AnchorOf(r) != a.Hash {
+		err = fmt.Errorf("read %s/%d: at offset %d stands another record than the one that was read: the log was cut "+
+			"and written anew", t.Name, p, a.Offset)
+	}
+	return err
+}
+
+// Poll implements streams.Source.
+func (s *source) Poll(ctx context.Context) ([]streams.Chunk, error) {
+	chunks, err := s.fetch.Poll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]streams.Chunk, 0, len(chunks))
+	for i := range chunks {
+		ch := &chunks[i]
+		if ch.Err != nil {
+			return nil, ch.Err
+		}
+		out = append(out, s.chunk(ch))
+	}
+	return out, nil
+}
+
+func (s *source) chunk(ch *kafka.Chunk) streams.Chunk {
+	stream := schemas.NewStream(s.cl.ClusterID(), ch.Topic, ch.Partition)
+	out := streams.Chunk{Stream: stream, After: streams.Position{Next: ch.Next}}
+	for i := range ch.Records {
+		r := &ch.Records[i]
+		it := streams.Item{Record: transforms.Record{Stream: stream, Offset: r.Offset, Arrived: r.Time, Topic: ch.Topic,
+			Key: r.Key, Value: r.Value}}
+		for _, h := range r.Headers {
+			it.Headers = append(it.Headers, transforms.Header{Name: h.Name, Value: h.Value})
+		}
+		switch {
+		case r.Oversized:
+			it.Unreadable = schemas.Reject(schemas.CodeBudget, "", "send it in smaller units",
+				"the record is larger than 16 MiB once decompressed, or its batch is")
+		case r.Malformed:
+			it.Unreadable = schemas.Reject(schemas.CodeDecode, "", "send the records again with a client that works",
+				"the batch's checksum is right but it holds no records")
+		}
+		out.Items = append(out.Items, it)
+	}
+	if n := len(ch.Records); n > 0 {
+		last := ch.Records[n-1]
+		out.After.Anchor = streams.Anchor{Topic: s.ids[ch.Topic], Epoch: ch.LeaderEpoch, Offset: last.Offset,
+			Hash: kafka.AnchorOf(last)}
+	}
+	s.at[stream] = ch.Next
+	return out
+}
+
+// Done implements streams.Source.
+func (s *source) Done() bool {
+	for stream, end := range s.ends {
+		if s.at[stream] < end {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/sinks"
+	"github.com/flis-dk/flis/streams"
+)
+
+// closeEvery is the pause between two rounds of the close.
+const closeEvery = 15 * time.Second
+
+func runCommand() *cobra.Command {
+	var once bool
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Normalise and close, in one process",
+		Long: `run takes what has been published into the journal, and closes every municipality and area as far as it can be
+closed. With --once it ends when everything that is there has been worked through; else it goes on until it is stopped.
+It may be killed at any moment: the next run goes on exactly where the journal and the certificates stand.`,
+		Example: `  flis run --once
+  flis status`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			in, err := openInstallation(c)
+			if err != nil {
+				return err
+			}
+			in.warnDefault()
+			cl, err := in.connect(c.Context())
+			if err != nil {
+				return err
+			}
+			defer cl.Close()
+			if once {
+				return in.runOnce(c.Context(), cl)
+			}
+			return in.runOn(c.Context(), cl)
+		},
+	}
+	c.Flags().BoolVar(&once, "once", false, "end when everything that is there has been worked through")
+	return c
+}
+
+// warnDefault says that an installation has no agreements file.
+func (in *installation) warnDefault() {
+	if in.cfg.Agreements == "" {
+		in.out.Println("no agreements file: CPR is taken for all 98 municipalities, and nothing else " +
+			"(flis init writes one)")
+	}
+}
+
+func (in *installation) runOnce(ctx context.Context, cl *cluster) error {
+	if err := in.normaliseAll(ctx, cl, true); err != nil {
+		return err
+	}
+	closer, err := in.newCloser(ctx)
+	if err != nil {
+		return err
+	}
+	return in.closeRound(ctx, closer, nil)
+}
+
+// runOn normalises and closes side by side until ctx ends or one of them fails.
+func (in *installation) runOn(ctx context.Context, cl *cluster) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 2)
+	go func() { done <- in.normaliseAll(ctx, cl, false) }()
+	go func() { done <- in.closeOn(ctx, nil) }()
+	err := <-done
+	stop()
+	return stopped(errors.Join(err, <-done))
+}
+
+// stopped is nil where a verb was told to end.
+func stopped(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// normaliseAll works on every system that an agreement names, side by side.
+func (in *installation) normaliseAll(ctx context.Context, cl *cluster, once bool) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	systems := in.systems()
+	done := make(chan error, len(systems))
+	for _, s := range systems {
+		go func() { done <- in.normalise(ctx, cl, s, nil, once) }()
+	}
+	var first error
+	for range systems {
+		if err := <-done; err != nil && first == nil {
+			first = err
+			stop()
+		}
+	}
+	return first
+}
+
+// normalise takes a system's topics, or the partitions of them that are given, into its journal.
+func (in *installation) normalise(ctx context.Context, cl *cluster, s schemas.System, only map[string][]int,
+	once bool) error {
+	topics, err := cl.topics(ctx, in, s)
+	if err != nil {
+		return err
+	}
+	journal, err := sinks.OpenJournal(ctx, in.internal, s)
+	if err != nil {
+		return err
+	}
+	n := &streams.Normaliser{
+		System: s,
+		Source: &source{cl: cl, topics: topics, only: only},
+		Sink:   journalSink{journal: journal, writer: writerID()},
+		Judge:  in.catalog.Judge,
+		Park:   in.catalog.Park,
+		Clock:  in.clock,
+		Progress: func(records, entries int64) {
+			in.out.Printf("normalised %s: %d records in %d journal entries\n", s, records, entries)
+		},
+	}
+	return n.Run(ctx, once)
+}
+
+// closeOn closes round after round until ctx ends.
+func (in *installation) closeOn(ctx context.Context, units []schemas.Unit) error {
+	closer, err := in.newCloser(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		if err := in.closeRound(ctx, closer, units); err != nil {
+			return err
+		}
+		t := time.NewTimer(closeEvery)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+}
+
+// closeRound closes once and says what came of it. A unit that fails stops no other.
+func (in *installation) closeRound(ctx context.Context, closer *sinks.Closer, units []schemas.Unit) error {
+	report, err := closer.Round(ctx, in.clock(), units)
+	if err != nil {
+		return err
+	}
+	if n := len(report.Closed); n > 0 {
+		in.out.Printf("closed %d units\n", n)
+	}
+	var failed []error
+	for u, err := range report.Failed {
+		failed = append(failed, fmt.Errorf("close %s: %w", u, err))
+	}
+	return errors.Join(failed...)
+}

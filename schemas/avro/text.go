@@ -1,0 +1,120 @@
+package avro
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+)
+
+// AppendJSON writes a datum of the schema as plain JSON, for a person to read: fields in the schema's order, unions
+// without tags. The data is checked first; the error is a *Fault.
+func AppendJSON(dst []byte, s *Schema, data []byte) ([]byte, error) {
+	if err := s.Check(data); err != nil {
+		return dst, err
+	}
+	p := printer{w: walker{data: data}, out: dst}
+	p.value(s.Root)
+	return p.out, nil
+}
+
+// printer goes over data that Check has passed, so it meets no fault.
+type printer struct {
+	w   walker
+	out []byte
+}
+
+func (p *printer) value(t *Type) {
+	switch t.Kind {
+	case Record:
+		p.record(t)
+	case Union:
+		i, _ := p.w.long()
+		p.value(t.Branches[i])
+	case Array, Map:
+		p.blocks(t)
+	case Null:
+		p.out = append(p.out, "null"...)
+	default:
+		p.leaf(t)
+	}
+}
+
+func (p *printer) record(t *Type) {
+	p.out = append(p.out, '{')
+	for i, f := range t.Fields {
+		if i > 0 {
+			p.out = append(p.out, ',')
+		}
+		p.text(f.Name)
+		p.out = append(p.out, ':')
+		p.value(f.Type)
+	}
+	p.out = append(p.out, '}')
+}
+
+func (p *printer) blocks(t *Type) {
+	brackets := "[]"
+	if t.Kind == Map {
+		brackets = "{}"
+	}
+	p.out = append(p.out, brackets[0])
+	for first := true; ; {
+		count, _, _ := p.w.block()
+		if count == 0 {
+			break
+		}
+		for range count {
+			if !first {
+				p.out = append(p.out, ',')
+			}
+			first = false
+			if t.Kind == Map {
+				key, _ := p.w.text(true)
+				p.text(string(key))
+				p.out = append(p.out, ':')
+			}
+			p.value(t.Items)
+		}
+	}
+	p.out = append(p.out, brackets[1])
+}
+
+func (p *printer) leaf(t *Type) {
+	n := newNode(t)
+	n.slot = 0
+	var v [1]Value
+	p.w.dst = v[:]
+	p.w.leaf(&n)
+	switch t.Kind {
+	case Boolean:
+		p.out = strconv.AppendBool(p.out, v[0].Int == 1)
+	case Int, Long:
+		p.out = strconv.AppendInt(p.out, v[0].Int, 10)
+	case Float, Double:
+		p.float(v[0].Float())
+	case Bytes, Fixed:
+		runes := make([]rune, len(v[0].Bytes))
+		for i, b := range v[0].Bytes {
+			runes[i] = rune(b)
+		}
+		p.text(string(runes))
+	default:
+		p.text(string(v[0].Bytes))
+	}
+}
+
+func (p *printer) float(f float64) {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		p.text(strconv.FormatFloat(f, 'g', -1, 64))
+		return
+	}
+	p.out = strconv.AppendFloat(p.out, f, 'g', -1, 64)
+}
+
+func (p *printer) text(s string) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic("avro: marshal text: " + err.Error()) // a string always marshals
+	}
+	p.out = append(p.out, b...)
+}

@@ -1,0 +1,325 @@
+package sinks
+
+import (
+	"cmp"
+	"hash/fnv"
+	"slices"
+	"strings"
+
+	"github.com/flis-dk/flis/schemas"
+)
+
+// DuplicateDays is the delivery window: a second record with an event id of the last 35 days is a duplicate.
+const DuplicateDays = 35
+
+// idDaysKept is how long event ids are held: a window before the oldest day that can still be delivered for.
+const idDaysKept = 2*DuplicateDays + 1
+
+// Seal is what a source says of a day: its control count.
+type Seal struct {
+	File    string // SHA-256 of the file that is sealed; "" = the whole day
+	Count   int64
+	Excerpt bool // the file is an excerpt of another: proves nothing
+	order   schemas.Row
+}
+
+// Account (regnskab) is what landed of one system for one municipality and delivery day, by distinct event id.
+// Accepted holds warned ones too; Parked those parked in part.
+type Account struct {
+	Accepted, Ignored, Parked        int64
+	Duplicates, Conflicts, Heartbeat int64
+	Seals                            map[string]Seal  // by File
+	Files                            map[string]int64 // distinct units landed, by file
+}
+
+// Distinct is the number of distinct event ids.
+func (a *Account) Distinct() int64 { return a.Accepted + a.Ignored + a.Parked }
+
+func (a *Account) said() bool {
+	return a != nil && (a.Distinct() > 0 || a.Heartbeat > 0 || len(a.Seals) > 0)
+}
+
+type accountKey struct {
+	kommune schemas.Kommunekode
+	day     schemas.Day
+}
+
+// Accounts count what landed of one system, up to one journal entry. Not safe for concurrent use; a View is.
+// Control rows have the schemas.ControlEvent; every other row of ordinal 0 is a record.
+type Accounts struct {
+	Version  int64 // newest entry that is counted; -1 = none
+	accounts map[accountKey]*Account
+	ids      map[schemas.Kommunekode]*idSet
+	newest   schemas.Day
+}
+
+// NewAccounts counts from nothing.
+func NewAccounts() *Accounts {
+	return &Accounts{Version: -1, accounts: map[accountKey]*Account{}, ids: map[schemas.Kommunekode]*idSet{},
+		newest: schemas.Always}
+}
+
+// View is the accounts of one system as they stood at one journal entry. Read-only.
+type View struct {
+	accounts map[accountKey]*Account
+}
+
+// View copies the counts, not the event ids.
+func (a *Accounts) View() *View {
+	v := &View{accounts: make(map[accountKey]*Account, len(a.accounts))}
+	for k, x := range a.accounts {
+		c := *x
+		c.Seals, c.Files = cloneMap(x.Seals), cloneMap(x.Files)
+		v.accounts[k] = &c
+	}
+	return v
+}
+
+func cloneMap[K comparable, V any](m map[K]V) map[K]V {
+	c := make(map[K]V, len(m))
+	for k, v := range m {
+		c[k] = v
+	}
+	return c
+}
+
+// Of gives the account of a municipality and day; what the system says of all municipalities at once (National)
+// is added. nil = nothing was said.
+func (v *View) Of(k schemas.Kommunekode, d schemas.Day) *Account {
+	own, all := v.accounts[accountKey{k, d}], v.accounts[accountKey{schemas.National, d}]
+	switch {
+	case all == nil || k == schemas.National:
+		return own
+	case own == nil:
+		return all
+	}
+	sum := *own
+	sum.Accepted += all.Accepted
+	sum.Ignored += all.Ignored
+	sum.Parked += all.Parked
+	sum.Duplicates += all.Duplicates
+	sum.Conflicts += all.Conflicts
+	sum.Heartbeat += all.Heartbeat
+	sum.Seals, sum.Files = cloneMap(own.Seals), cloneMap(own.Files)
+	for f, s := range all.Seals {
+		sum.Seals[f] = s
+	}
+	for f, n := range all.Files {
+		sum.Files[f] += n
+	}
+	return &sum
+}
+
+// Days are the days of which anything was said for a municipality, in order.
+func (v *View) Days(k schemas.Kommunekode) []schemas.Day {
+	var days []schemas.Day
+	for key, a := range v.accounts {
+		if (key.kommune == k || key.kommune == schemas.National) && a.said() {
+			days = append(days, key.day)
+		}
+	}
+	slices.Sort(days)
+	return slices.Compact(days)
+}
+
+func (a *Accounts) of(k schemas.Kommunekode, d schemas.Day) *Account {
+	x := a.accounts[accountKey{k, d}]
+	if x == nil {
+		x = &Account{Seals: map[string]Seal{}, Files: map[string]int64{}}
+		a.accounts[accountKey{k, d}] = x
+	}
+	return x
+}
+
+// Add counts a row: a record (ordinal 0), a seal or a heartbeat; others are passed over. The last record of an
+// event id, in order of the journal, decides its outcome.
+func (a *Accounts) Add(r *schemas.Row) {
+	a.newest = max(a.newest, r.Leverance)
+	switch {
+	case r.Op == schemas.OpSeal:
+		a.seal(r)
+	case r.Op == schemas.OpHeartbeat:
+		a.of(r.Kommune, r.Leverance).Heartbeat++
+	case r.Ordinal == 0 && r.Event != schemas.ControlEvent:
+		a.record(r)
+	}
+}
+
+// seal keeps, of several seals of one file or day, the greatest in the order of statements.
+func (a *Accounts) seal(r *schemas.Row) {
+	x := a.of(r.Kommune, r.Leverance)
+	s := Seal{File: r.Key, Count: r.Count, Excerpt: r.Background, order: schemas.Row{Stated: r.Stated,
+		Sequence: r.Sequence, Ordinal: r.Ordinal, Stream: r.Stream, Offset: r.Offset}}
+	if old, ok := x.Seals[r.Key]; ok && schemas.CompareOrder(&old.order, &s.order) > 0 {
+		return
+	}
+	x.Seals[r.Key] = s
+}
+
+func (a *Accounts) record(r *schemas.Row) {
+	set := a.ids[r.Kommune]
+	if set == nil {
+		set = &idSet{fresh: map[uint64]idInfo{}}
+		a.ids[r.Kommune] = set
+	}
+	id := fingerprint([]byte(r.EventID))
+	info := idInfo{day: r.Leverance, outcome: classOf(r.Outcome), content: contentOf(r)}
+	old := set.find(id)
+	if old == nil || r.Leverance-old.day > DuplicateDays {
+		set.fresh[id] = info
+		a.count(r, info, 1)
+		set.settle()
+		return
+	}
+	x := a.of(r.Kommune, old.day)
+	x.Duplicates++
+	if old.content != info.content {
+		x.Conflicts++
+	}
+	if old.outcome != info.outcome {
+		x.add(old.outcome, -1)
+		x.add(info.outcome, 1)
+	}
+	info.day = old.day
+	set.put(id, info)
+}
+
+func (a *Accounts) count(r *schemas.Row, info idInfo, by int64) {
+	x := a.of(r.Kommune, info.day)
+	x.add(info.outcome, by)
+	if f := fileOf(r.EventID); f != "" {
+		x.Files[f] += by
+	}
+}
+
+func (a *Account) add(class uint8, by int64) {
+	switch class {
+	case classAccepted:
+		a.Accepted += by
+	case classIgnored:
+		a.Ignored += by
+	default:
+		a.Parked += by
+	}
+}
+
+// Forget drops event ids that no delivery can repeat any more.
+func (a *Accounts) Forget() {
+	for _, set := range a.ids {
+		set.forget(a.newest - idDaysKept)
+	}
+}
+
+const (
+	classAccepted uint8 = iota
+	classIgnored
+	classParked
+)
+
+func classOf(o schemas.Outcome) uint8 {
+	switch o {
+	case schemas.Accepted, schemas.Warned:
+		return classAccepted
+	case schemas.Ignored:
+		return classIgnored
+	}
+	return classParked
+}
+
+func fingerprint(b []byte) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write(b)
+	return h.Sum64()
+}
+
+// contentOf is a fingerprint of the record's value; 0 where the reader left values out.
+func contentOf(r *schemas.Row) uint32 {
+	if r.Payload == nil {
+		return 0
+	}
+	f := fingerprint(r.Payload)
+	return uint32(f^f>>32) | 1
+}
+
+// fileDigits is the length of a SHA-256 in hex.
+const fileDigits = 64
+
+// fileOf is the hash of the file that a unit came from: the ce_id of a feed is hash + running number.
+func fileOf(eventID string) string {
+	id := eventID[strings.LastIndexByte(eventID, '|')+1:]
+	if len(id) < fileDigits {
+		return ""
+	}
+	for _, c := range id[:fileDigits] {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return ""
+		}
+	}
+	return id[:fileDigits]
+}
+
+// idInfo is what is held of an event id.
+type idInfo struct {
+	day     schemas.Day
+	content uint32
+	outcome uint8
+}
+
+// idSet holds event ids at 24 bytes each: a sorted part, and a small map of those that came since.
+type idSet struct {
+	sorted []idEntry
+	fresh  map[uint64]idInfo
+}
+
+type idEntry struct {
+	id   uint64
+	info idInfo
+}
+
+func (s *idSet) find(id uint64) *idInfo {
+	if x, ok := s.fresh[id]; ok {
+		return &x
+	}
+	if i, ok := s.search(id); ok {
+		return &s.sorted[i].info
+	}
+	return nil
+}
+
+func (s *idSet) search(id uint64) (int, bool) {
+	return slices.BinarySearchFunc(s.sorted, id, func(e idEntry, id uint64) int { return cmp.Compare(e.id, id) })
+}
+
+func (s *idSet) put(id uint64, info idInfo) {
+	if _, ok := s.fresh[id]; ok {
+		s.fresh[id] = info
+		return
+	}
+	if i, ok := s.search(id); ok {
+		s.sorted[i].info = info
+	}
+}
+
+// settle moves fresh ids into the sorted part when they have grown to an eighth of it.
+func (s *idSet) settle() {
+	const least = 4096
+	if len(s.fresh) < least || len(s.fresh) < len(s.sorted)/8 {
+		return
+	}
+	s.merge()
+}
+
+func (s *idSet) merge() {
+	s.sorted = slices.DeleteFunc(s.sorted, func(e idEntry) bool { _, again := s.fresh[e.id]; return again })
+	s.sorted = slices.Grow(s.sorted, len(s.fresh))
+	for id, info := range s.fresh {
+		s.sorted = append(s.sorted, idEntry{id, info})
+	}
+	slices.SortFunc(s.sorted, func(a, b idEntry) int { return cmp.Compare(a.id, b.id) })
+	clear(s.fresh)
+}
+
+func (s *idSet) forget(before schemas.Day) {
+	s.merge()
+	s.sorted = slices.DeleteFunc(s.sorted, func(e idEntry) bool { return e.info.day < before })
+}

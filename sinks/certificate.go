@@ -1,0 +1,428 @@
+package sinks
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/sinks/store"
+)
+
+// CertificateFormat is the number that certificates and claims carry (docs/decisions/0004-certificate.md).
+const CertificateFormat = 1
+
+// Kinds of certificates.
+const (
+	KindClose = "LUKNING"
+	KindClaim = "KRAV"
+)
+
+// certificateBytesMax bounds what is read of one certificate (invariant 11).
+const certificateBytesMax = 64 << 20
+
+// JournalPoint is a place in a system's journal: everything in entries 0…Version.
+type JournalPoint struct {
+	Version int64  `json:"indgang"`          // -1 = nothing
+	Hash    string `json:"sha256,omitempty"` // of the entry's bytes
+}
+
+// Points are the journal positions of a certificate, by system.
+type Points map[schemas.System]JournalPoint
+
+// FileRef names an immutable file by content.
+type FileRef struct {
+	Path   string `json:"sti"`
+	SHA256 string `json:"sha256"`
+	Bytes  int64  `json:"bytes"`
+	Rows   int64  `json:"raekker"`
+}
+
+// TableRef is one Delta table as a certificate names it. Digest fixes every live file of that version; New are
+// those that this close added, Removed those that it took out.
+type TableRef struct {
+	Version int64     `json:"version"`
+	Since   int64     `json:"siden"` // number of the certificate that made this version
+	Entry   string    `json:"indgang_sha256"`
+	Rows    int64     `json:"raekker"`
+	Files   int       `json:"filer"`
+	Digest  string    `json:"filer_sha256"`
+	New     []FileRef `json:"nye,omitempty"`
+	Removed []string  `json:"fjernet,omitempty"`
+}
+
+// DatasetRef is a dataset's two tables; nil where there is none yet.
+type DatasetRef struct {
+	Current *TableRef `json:"nu,omitempty"`
+	History *TableRef `json:"historik,omitempty"`
+}
+
+// CertificateRef names a certificate of another unit.
+type CertificateRef struct {
+	Number int64  `json:"nr"`
+	SHA256 string `json:"sha256"`
+}
+
+// AgreementRef is an agreement in full, as a certificate pins it.
+type AgreementRef struct {
+	System   schemas.System      `json:"system"`
+	Datasets []string            `json:"datasaet,omitempty"`
+	From     string              `json:"fra,omitempty"`
+	To       string              `json:"til,omitempty"`
+	Proof    schemas.Proof       `json:"bevis"`
+	Calendar schemas.Calendar    `json:"leverer"`
+	Deadline int                 `json:"frist"`
+	Update   string              `json:"opdatering,omitempty"`
+	Since    string              `json:"historik_fra,omitempty"`
+	Shadow   bool                `json:"skygge,omitempty"`
+	Reporter schemas.Kommunekode `json:"indberetter,omitempty"`
+}
+
+// Claim pins everything that close Number of a unit depends on. Whoever finishes it finishes this very close.
+type Claim struct {
+	Format       int               `json:"format"`
+	Kind         string            `json:"slags"`
+	Unit         string            `json:"enhed"`
+	Number       int64             `json:"nr"`
+	Previous     string            `json:"forrige"` // SHA-256 of the certificate before; "" at the first
+	Points       Points            `json:"positioner"`
+	Leverance    string            `json:"leverance"`
+	Now          schemas.Instant   `json:"nu"` // deadlines are judged at this moment
+	Agreements   []AgreementRef    `json:"tilslutninger"`
+	National     *CertificateRef   `json:"national,omitempty"`
+	Engine       int               `json:"motor"`
+	Fingerprints map[string]string `json:"fingeraftryk,omitempty"`
+	Writer       string            `json:"skriver"`
+}
+
+// Certificate is one close of one unit. It holds no personal data.
+type Certificate struct {
+	Format       int                       `json:"format"`
+	Kind         string                    `json:"slags"`
+	Unit         string                    `json:"enhed"`
+	Number       int64                     `json:"nr"`
+	Leverance    string                    `json:"leverance"`
+	Previous     string                    `json:"forrige"`
+	Claim        string                    `json:"krav_sha256"`
+	Now          schemas.Instant           `json:"nu"`
+	Points       Points                    `json:"positioner"`
+	National     *CertificateRef           `json:"national,omitempty"`
+	Tables       map[string]*DatasetRef    `json:"tabeller"`
+	State        *FileRef                  `json:"lukketilstand,omitempty"`
+	Days         []DayReport               `json:"dage"`
+	Calendar     map[string]DayState       `json:"kalender"`
+	Settled      string                    `json:"afgjort_til"` // each expected day up to this one has its final state
+	Began        map[schemas.System]string `json:"begyndt"`     // first day of delivery of each system
+	Counts       Counts                    `json:"antal"`
+	Incomplete   []string                  `json:"ufuldstaendige_snapshots,omitempty"`
+	Agreements   []AgreementRef            `json:"tilslutninger"`
+	Fingerprints map[string]string         `json:"fingeraftryk,omitempty"`
+	Engine       int                       `json:"motor"`
+	Writer       string                    `json:"skriver"`
+	Build        string                    `json:"bygning"`
+
+	hash string // SHA-256 of the stored bytes
+}
+
+// Counts tell what a close did with its statements.
+type Counts struct {
+	Rows    int64 `json:"haendelser"`          // statements read for this close
+	Late    int64 `json:"forsinkede"`          // of them, for days that had their final state
+	Clipped int64 `json:"afskaaret,omitempty"` // cut or dropped because another agreement owns the time
+}
+
+// Hash is the SHA-256 of the certificate's stored bytes.
+func (c *Certificate) Hash() string { return c.hash }
+
+// LeveranceDay is the delivery that the certificate is of.
+func (c *Certificate) LeveranceDay() schemas.Day {
+	d, err := schemas.ParseDay(c.Leverance)
+	if err != nil {
+		return schemas.Always
+	}
+	return d
+}
+
+// ClaimKey is the key of the claim of certificate n.
+func ClaimKey(u schemas.Unit, n int64) string {
+	return strings.TrimSuffix(schemas.CertificateKey(u, n), ".json") + ".krav.json"
+}
+
+// Canonical gives v as canonical JSON: sorted keys, no blanks, UTF-8, no HTML escapes.
+func Canonical(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	var tree any
+	if err := dec.Decode(&tree); err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(tree); err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	return bytes.TrimRight(out.Bytes(), "\n"), nil
+}
+
+func hashOf(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:])
+}
+
+// readObject reads a whole small object.
+func readObject(ctx context.Context, st store.Store, key string, most int64) ([]byte, error) {
+	o, err := st.Open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	if o.Size() > most {
+		return nil, fmt.Errorf("read %s: %d bytes, at most %d are allowed", key, o.Size(), most)
+	}
+	b := make([]byte, o.Size())
+	if n, err := o.ReadAt(b, 0); n < len(b) {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return b, nil
+}
+
+// createOrRead puts bytes if the key is free and gives back what holds the key. A lost answer is resolved by
+// reading back; only a key that is still free is tried again.
+func createOrRead(ctx context.Context, st store.Store, key string, b []byte) ([]byte, error) {
+	for {
+		err := st.Create(ctx, key, func(w io.Writer) error {
+			_, err := w.Write(b)
+			return err
+		})
+		switch {
+		case err == nil:
+			return b, nil
+		case !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrUnknown):
+			return nil, fmt.Errorf("create %s: %w", key, err)
+		}
+		got, rerr := readObject(ctx, st, key, certificateBytesMax)
+		if rerr == nil {
+			return got, nil
+		}
+		if !errors.Is(rerr, store.ErrNotFound) || errors.Is(err, store.ErrExists) {
+			return nil, fmt.Errorf("read back %s: %w", key, rerr)
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// decodeStrict reads canonical JSON only: any other form of the same value is refused, so that one value has
+// one hash.
+func decodeStrict(key string, b []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	again, err := Canonical(v)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(again, b) {
+		return fmt.Errorf("read %s: not canonical JSON of format %d", key, CertificateFormat)
+	}
+	return nil
+}
+
+func checkFormat(key string, b []byte) error {
+	var f struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(b, &f); err != nil {
+		return fmt.Errorf("read %s: damaged: %w", key, err)
+	}
+	if f.Format != CertificateFormat {
+		return fmt.Errorf("read %s: format %d, this program knows %d; use a newer build",
+			key, f.Format, CertificateFormat)
+	}
+	return nil
+}
+
+func decodeCertificate(u schemas.Unit, n int64, b []byte) (*Certificate, error) {
+	key := schemas.CertificateKey(u, n)
+	if err := checkFormat(key, b); err != nil {
+		return nil, err
+	}
+	c := &Certificate{hash: hashOf(b)}
+	if err := decodeStrict(key, b, c); err != nil {
+		return nil, err
+	}
+	if c.Unit != u.String() || c.Number != n || c.Kind != KindClose {
+		return nil, fmt.Errorf("read %s: is %s %s number %d: the file was moved", key, c.Kind, c.Unit, c.Number)
+	}
+	return c, nil
+}
+
+func decodeClaim(u schemas.Unit, n int64, b []byte) (*Claim, error) {
+	key := ClaimKey(u, n)
+	if err := checkFormat(key, b); err != nil {
+		return nil, err
+	}
+	c := &Claim{}
+	if err := decodeStrict(key, b, c); err != nil {
+		return nil, err
+	}
+	if c.Unit != u.String() || c.Number != n || c.Kind != KindClaim {
+		return nil, fmt.Errorf("read %s: is %s %s number %d: the file was moved", key, c.Kind, c.Unit, c.Number)
+	}
+	return c, nil
+}
+
+// ReadCertificate reads certificate n of a unit and checks its form; store.ErrNotFound where there is none.
+// That it belongs to the chain is said by the next one, or by Head.
+func ReadCertificate(ctx context.Context, st store.Store, u schemas.Unit, n int64) (*Certificate, error) {
+	b, err := readObject(ctx, st, schemas.CertificateKey(u, n), certificateBytesMax)
+	if err != nil {
+		return nil, err
+	}
+	return decodeCertificate(u, n, b)
+}
+
+// ReadClaim reads the claim of certificate n; store.ErrNotFound where there is none.
+func ReadClaim(ctx context.Context, st store.Store, u schemas.Unit, n int64) (*Claim, string, error) {
+	b, err := readObject(ctx, st, ClaimKey(u, n), certificateBytesMax)
+	if err != nil {
+		return nil, "", err
+	}
+	c, err := decodeClaim(u, n, b)
+	return c, hashOf(b), err
+}
+
+// Head gives the newest certificate of a unit, nil where there is none. A stale list is no danger: the number
+// after the last one listed is asked for until there is none. The link to the one before is verified.
+func Head(ctx context.Context, st store.Store, u schemas.Unit) (*Certificate, error) {
+	return headAfter(ctx, st, u, nil)
+}
+
+func headAfter(ctx context.Context, st store.Store, u schemas.Unit, known *Certificate) (*Certificate, error) {
+	last := int64(0)
+	after := ""
+	if known != nil {
+		last, after = known.Number, schemas.CertificateKey(u, known.Number)
+	}
+	prefix := "bevis/" + u.String() + "/"
+	for info, err := range st.List(ctx, prefix, after) {
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", prefix, err)
+		}
+		if n, ok := certificateNumber(strings.TrimPrefix(info.Key, prefix)); ok && n > last {
+			last = n
+		}
+	}
+	return probeHead(ctx, st, u, known, last)
+}
+
+// probeHead reads forward from the last number that a list showed.
+func probeHead(ctx context.Context, st store.Store, u schemas.Unit, known *Certificate, last int64,
+) (*Certificate, error) {
+	head := known
+	if last > 0 && (known == nil || last > known.Number) {
+		var err error
+		if head, err = ReadCertificate(ctx, st, u, last); err != nil {
+			return nil, err
+		}
+		if err := checkLink(ctx, st, u, head); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		next, err := ReadCertificate(ctx, st, u, last+1)
+		if errors.Is(err, store.ErrNotFound) {
+			return head, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if head != nil && next.Previous != head.hash {
+			return nil, brokenChain(u, next.Number)
+		}
+		head, last = next, last+1
+	}
+}
+
+func checkLink(ctx context.Context, st store.Store, u schemas.Unit, c *Certificate) error {
+	if c.Number == 1 {
+		if c.Previous != "" {
+			return brokenChain(u, 1)
+		}
+		return nil
+	}
+	before, err := ReadCertificate(ctx, st, u, c.Number-1)
+	if err != nil {
+		return fmt.Errorf("read certificate before %s number %d: %w", u, c.Number, err)
+	}
+	if before.hash != c.Previous {
+		return brokenChain(u, c.Number)
+	}
+	return nil
+}
+
+func brokenChain(u schemas.Unit, n int64) error {
+	return fmt.Errorf("certificate %s number %d: names another predecessor than number %d is: "+
+		"one of the two was changed; restore it from a copy", u, n, n-1)
+}
+
+// certificateNumber reads "00000012.json"; claims and other names are no certificate.
+func certificateNumber(name string) (int64, bool) {
+	digits, ok := strings.CutSuffix(name, ".json")
+	if !ok || len(digits) != 8 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return n, err == nil && n > 0
+}
+
+func agreementRefs(all []schemas.Agreement) []AgreementRef {
+	refs := make([]AgreementRef, 0, len(all))
+	for _, a := range all {
+		refs = append(refs, AgreementRef{System: a.System, Datasets: a.Datasets, From: a.From.String(),
+			To: a.To.String(), Proof: a.Proof, Calendar: a.Calendar, Deadline: a.Deadline, Update: a.Update,
+			Since: a.Since.String(), Shadow: a.Shadow, Reporter: a.Reporter})
+	}
+	return refs
+}
+
+// agreements turns the pinned agreements of a unit back into those that the close works by.
+func agreements(u schemas.Unit, refs []AgreementRef) ([]schemas.Agreement, error) {
+	all := make([]schemas.Agreement, 0, len(refs))
+	for _, r := range refs {
+		a := schemas.Agreement{Kommune: u.Kommune, Area: u.Area, System: r.System, Datasets: r.Datasets,
+			Proof: r.Proof, Calendar: r.Calendar, Deadline: r.Deadline, Update: r.Update, Shadow: r.Shadow,
+			Reporter: r.Reporter}
+		var err [3]error
+		a.From, err[0] = dayOr(r.From, schemas.Always)
+		a.To, err[1] = dayOr(r.To, schemas.Open)
+		a.Since, err[2] = dayOr(r.Since, schemas.Always)
+		if e := errors.Join(err[:]...); e != nil {
+			return nil, fmt.Errorf("read agreement of %s: %w", u, e)
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+func dayOr(s string, none schemas.Day) (schemas.Day, error) {
+	if s == "" {
+		return none, nil
+	}
+	return schemas.ParseDay(s)
+}

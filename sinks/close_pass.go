@@ -1,0 +1,281 @@
+package sinks
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/flis-dk/flis/schemas"
+)
+
+// pass brings units to one set of journal positions. It reads each journal once, from the least position that any of
+// the units has, closes national units first, then the others side by side.
+type pass struct {
+	turn   *turn
+	points Points
+	units  map[schemas.Unit]*standing
+	batch  Batch
+	views  map[schemas.System]*View
+	tally  map[schemas.Unit]tally
+	again  []schemas.Unit
+	rows   int64
+}
+
+// tally counts a unit's statements by the day that they were delivered for.
+type tally map[schemas.Day]int64
+
+func (t tally) sum() (n int64) {
+	for _, x := range t {
+		n += x
+	}
+	return n
+}
+
+func (p *pass) run(ctx context.Context, all []*standing) (again []schemas.Unit, err error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	p.units, p.tally = map[schemas.Unit]*standing{}, map[schemas.Unit]tally{}
+	for _, s := range all {
+		p.units[s.unit] = s
+	}
+	if p.batch, err = p.turn.closer.deps.Engine.NewBatch(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { // what was read is files of this process; that they stay behind loses nothing
+		if cerr := p.batch.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if err := p.read(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.batch.Sort(ctx); err != nil {
+		return nil, err
+	}
+	var municipal []*standing
+	blocked := map[schemas.Area]bool{}
+	for _, s := range all {
+		if s.unit.Kommune != schemas.National {
+			municipal = append(municipal, s)
+			continue
+		}
+		if !p.close(ctx, s) {
+			blocked[s.unit.Area] = true
+		}
+	}
+	municipal = p.unblocked(municipal, blocked)
+	p.sideBySide(ctx, municipal)
+	return p.again, ctx.Err()
+}
+
+// unblocked leaves out units whose area's national unit did not come to the pass's positions: they would see the
+// national rows of another moment than their own. A unit that finishes a claim has its own pinned.
+func (p *pass) unblocked(all []*standing, blocked map[schemas.Area]bool) []*standing {
+	return slices.DeleteFunc(all, func(s *standing) bool {
+		if s.claim != nil || !blocked[s.unit.Area] {
+			return false
+		}
+		national := nationalOf(s.unit.Area)
+		if err := p.turn.report.Failed[national]; err != nil {
+			p.turn.report.Failed[s.unit] = err
+		} else {
+			p.again = append(p.again, s.unit)
+		}
+		return true
+	})
+}
+
+func (p *pass) sideBySide(ctx context.Context, all []*standing) {
+	workers := min(p.turn.closer.deps.Workers, len(all))
+	if workers <= 1 {
+		for _, s := range all {
+			p.close(ctx, s)
+		}
+		return
+	}
+	queue := make(chan *standing)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for s := range queue {
+				p.close(ctx, s)
+			}
+		})
+	}
+	for _, s := range all {
+		queue <- s
+	}
+	close(queue)
+	wg.Wait()
+}
+
+// close closes one unit; false: the unit is not at the pass's positions.
+func (p *pass) close(ctx context.Context, s *standing) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	u := &unitClose{pass: p, standing: s}
+	end, err := u.run(ctx)
+	c := p.turn.closer
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err != nil:
+		p.turn.report.Failed[s.unit] = err
+		return false
+	case end == endAgain:
+		p.again = append(p.again, s.unit)
+		return false
+	case end == endNothing:
+		c.quiet[s.unit] = versions(p.points)
+		return true
+	}
+	c.heads[s.unit] = u.certificate
+	p.turn.report.Closed[s.unit] = u.certificate
+	c.deps.Progress(Progress{Unit: s.unit, Certificate: u.certificate.Number, Rows: u.certificate.Counts.Rows})
+	return true
+}
+
+func versions(p Points) map[schemas.System]int64 {
+	v := make(map[schemas.System]int64, len(p))
+	for s, x := range p {
+		v[s] = x.Version
+	}
+	return v
+}
+
+// read goes through the journals of the pass.
+func (p *pass) read(ctx context.Context) error {
+	p.views = map[schemas.System]*View{}
+	for _, system := range slices.Sorted(maps.Keys(p.points)) {
+		if err := p.turn.open(ctx, system); err != nil {
+			return err
+		}
+		if err := p.readSystem(ctx, system); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reach is what one unit still has to see of a system's journal.
+type reach struct {
+	unit schemas.Unit
+	from int64
+}
+
+// readSystem reads a journal in stretches inside of which no unit's position and not the accounts' lies, so that each
+// row goes to exactly those who have not seen it.
+func (p *pass) readSystem(ctx context.Context, system schemas.System) error {
+	to := p.points[system].Version
+	accounts := p.accounts(system, to)
+	starts := []int64{accounts.Version}
+	var all []reach
+	reaches := map[schemas.Area][]reach{}
+	for _, s := range p.units {
+		if !slices.Contains(s.systems, system) {
+			continue
+		}
+		from := max(s.from(system), p.quietUntil(s, system))
+		starts = append(starts, from)
+		reaches[s.unit.Area] = append(reaches[s.unit.Area], reach{s.unit, from})
+		all = append(all, reach{s.unit, from})
+	}
+	slices.Sort(starts)
+	starts = slices.DeleteFunc(slices.Compact(starts), func(v int64) bool { return v >= to })
+	for i, from := range starts {
+		end := to
+		if i+1 < len(starts) {
+			end = starts[i+1]
+		}
+		counts := from >= accounts.Version
+		wanted := slices.ContainsFunc(all, func(x reach) bool { return x.from <= from })
+		err := p.turn.journals[system].Rows(ctx, from, end, wanted, func(r *schemas.Row) error {
+			return p.take(r, from, counts, accounts, reaches)
+		})
+		if err != nil {
+			delete(p.turn.closer.accounts, system) // half a stretch is counted
+			return err
+		}
+		if counts {
+			accounts.Version = end
+		}
+	}
+	accounts.Forget()
+	p.views[system] = accounts.View()
+	return nil
+}
+
+// accounts gives the accounts to go on with: the closer's own, or new ones where those are past the position.
+func (p *pass) accounts(system schemas.System, to int64) *Accounts {
+	c := p.turn.closer
+	a := c.accounts[system]
+	switch {
+	case a == nil:
+		a = NewAccounts()
+		c.accounts[system] = a
+	case a.Version > to:
+		return NewAccounts()
+	}
+	return a
+}
+
+// quietUntil is the entry up to which this process has seen that there is nothing for the unit. Who finishes a claim
+// reads all of it: what the claim pins does not hang on what a process remembers.
+func (p *pass) quietUntil(s *standing, system schemas.System) int64 {
+	if v, ok := p.turn.closer.quiet[s.unit][system]; ok && s.claim == nil {
+		return v
+	}
+	return -1
+}
+
+const progressEvery = 100_000
+
+func (p *pass) take(r *schemas.Row, from int64, counts bool, accounts *Accounts,
+	reaches map[schemas.Area][]reach) error {
+	if p.rows++; p.rows%progressEvery == 0 {
+		p.turn.closer.deps.Progress(Progress{Rows: p.rows})
+	}
+	if counts {
+		accounts.Add(r)
+	}
+	if r.Ordinal == 0 || r.Dataset == "" || r.Outcome == schemas.Parked {
+		return nil
+	}
+	u := schemas.Unit{Kommune: r.Kommune, Area: r.Dataset.Area()}
+	added := false
+	for _, x := range reaches[u.Area] {
+		if x.from > from || x.unit != u && u.Kommune != schemas.National {
+			continue
+		}
+		if x.unit == u {
+			p.count(u, r.Leverance)
+		} else {
+			p.count(nationalFor(x.unit), r.Leverance)
+		}
+		if added { // a national row is kept once, however many units read it
+			continue
+		}
+		added = true
+		if err := p.batch.Add(u, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *pass) count(u schemas.Unit, d schemas.Day) {
+	t := p.tally[u]
+	if t == nil {
+		t = tally{}
+		p.tally[u] = t
+	}
+	t[d]++
+}
+
+// nationalFor is the tally of the national rows that one unit has not seen.
+func nationalFor(u schemas.Unit) schemas.Unit {
+	return schemas.Unit{Kommune: schemas.National + "/" + u.Kommune, Area: u.Area}
+}

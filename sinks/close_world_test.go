@@ -1,0 +1,439 @@
+package sinks
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/sinks/delta"
+	"github.com/flis-dk/flis/sinks/store"
+)
+
+// world is what really happened: the journals of two systems, entry by entry. Closers see it through Events.
+type world struct {
+	rng      *rand.Rand
+	now      time.Time
+	journals map[schemas.System][][]schemas.Row
+	offset   int64
+	vendor   []string // event ids that were sent
+	file     string   // of the CPR file that is under way
+	units    int64
+	silent   map[schemas.Day]bool // days on which the vendor says nothing
+}
+
+const (
+	simVendor = schemas.System("leverandoer")
+	simCPR    = schemas.System("cpr")
+	simFact   = schemas.DatasetName("aeldre.besoeg")
+	simState  = schemas.DatasetName("borger.adresse")
+)
+
+var simKommuner = []schemas.Kommunekode{"0101", "0147"}
+
+func newWorld(seed uint64) *world {
+	return &world{rng: rand.New(rand.NewPCG(seed, 7)), now: time.Date(2026, 3, 3, 8, 0, 0, 0, schemas.Copenhagen),
+		journals: map[schemas.System][][]schemas.Row{simVendor: nil, simCPR: nil}, silent: map[schemas.Day]bool{}}
+}
+
+func simAgreements() *schemas.Agreements {
+	var all []schemas.Agreement
+	for _, k := range simKommuner {
+		all = append(all,
+			schemas.Agreement{Kommune: k, Area: "aeldre", System: simVendor, From: schemas.Always, To: schemas.Open,
+				Proof: schemas.ProofCount, Calendar: schemas.Daily, Deadline: 330},
+			schemas.Agreement{Kommune: k, Area: "borger", System: simCPR, From: schemas.Always, To: schemas.Open,
+				Proof: schemas.ProofFile, Calendar: schemas.Weekdays, Deadline: 330})
+	}
+	a, err := schemas.NewAgreements(all)
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+func simDatasets() map[schemas.DatasetName]*schemas.Dataset {
+	return map[schemas.DatasetName]*schemas.Dataset{
+		simFact:  {Name: simFact, Kind: schemas.Fact, Owner: "handle"},
+		simState: {Name: simState, Kind: schemas.State, Owner: ownerResidence},
+	}
+}
+
+func (w *world) pick(n int) int { return w.rng.IntN(n) }
+
+func (w *world) today() schemas.Day { return schemas.DayOf(w.now) }
+
+func (w *world) append(s schemas.System, rows ...schemas.Row) {
+	for i := range rows {
+		rows[i].System = s
+		rows[i].Stream = schemas.NewStream("c", schemas.RawTopic(s, "e"), 0)
+	}
+	w.journals[s] = append(w.journals[s], rows)
+}
+
+// step lets some time pass and something happen.
+func (w *world) step() {
+	before := w.today()
+	w.now = w.now.Add(time.Duration(w.pick(240)) * time.Minute)
+	if w.today() != before {
+		w.silent[w.today()] = w.pick(5) == 0
+		w.file = ""
+	}
+	switch w.pick(6) {
+	case 0, 1, 2:
+		if !w.silent[w.today()] {
+			w.append(simVendor, w.events(1+w.pick(4))...)
+		}
+	case 3:
+		if !w.silent[w.today()] {
+			w.append(simVendor, w.seal(w.today()-schemas.Day(w.pick(2)))...)
+		}
+	default:
+		w.append(simCPR, w.cprFile()...)
+	}
+}
+
+// events are vendor's records: new, doubled, late, back-dated in order, parked.
+func (w *world) events(n int) []schemas.Row {
+	var rows []schemas.Row
+	for range n {
+		w.offset++
+		k := simKommuner[w.pick(2)]
+		id := fmt.Sprintf("//%s/%s|%d", simVendor, k, w.offset)
+		if len(w.vendor) > 0 && w.pick(6) == 0 {
+			id = w.vendor[w.pick(len(w.vendor))]
+			k = schemas.Kommunekode(strings.Split(strings.Split(id, "|")[0], "/")[3])
+		}
+		w.vendor = append(w.vendor, id)
+		day := w.today()
+		if w.pick(4) == 0 {
+			day -= schemas.Day(w.pick(3))
+		}
+		if w.silent[day] {
+			day = w.today()
+		}
+		raw := schemas.Row{Offset: w.offset, EventID: id, Event: "e", Leverance: day, Kommune: k, Op: schemas.OpRaw,
+			Outcome: schemas.Accepted, Arrived: schemas.InstantOf(w.now)}
+		if w.pick(12) == 0 {
+			raw.Outcome = schemas.Parked
+			rows = append(rows, raw)
+			continue
+		}
+		e := raw
+		e.Ordinal, e.Op, e.Dataset = 1, schemas.OpUpsert, simFact
+		e.Key = fmt.Sprint("b", w.pick(6))
+		e.Stated = schemas.InstantOf(w.now.Add(-time.Duration(w.pick(48)) * time.Hour))
+		e.Payload = []byte(fmt.Sprint("v", w.pick(3)))
+		rows = append(rows, raw, e)
+	}
+	return rows
+}
+
+// seal states a count for a day, for both municipalities: mostly what landed.
+func (w *world) seal(day schemas.Day) []schemas.Row {
+	if w.silent[day] {
+		return nil
+	}
+	var rows []schemas.Row
+	for _, k := range simKommuner {
+		w.offset++
+		n := int64(len(w.landed(simVendor, k, day, len(w.journals[simVendor]))))
+		if w.pick(4) == 0 {
+			n += int64(1 + w.pick(2))
+		}
+		raw := schemas.Row{Offset: w.offset, EventID: fmt.Sprint("seal|", w.offset), Event: schemas.ControlEvent,
+			Leverance: day, Kommune: k, Op: schemas.OpRaw, Outcome: schemas.Accepted}
+		s := raw
+		s.Ordinal, s.Op, s.Count, s.Stated = 1, schemas.OpSeal, n, schemas.InstantOf(w.now)
+		rows = append(rows, raw, s)
+	}
+	return rows
+}
+
+// landed gives the outcome of each distinct event id of a day in the first entries of a journal; a record that
+// comes again belongs to the day of its first.
+func (w *world) landed(s schemas.System, k schemas.Kommunekode, day schemas.Day, entries int,
+) map[string]schemas.Outcome {
+	first := map[string]schemas.Day{}
+	out := map[string]schemas.Outcome{}
+	for _, e := range w.journals[s][:entries] {
+		for _, r := range e {
+			if r.Ordinal != 0 || r.Event == schemas.ControlEvent || r.Kommune != k {
+				continue
+			}
+			if _, ok := first[r.EventID]; !ok {
+				first[r.EventID] = r.Leverance
+			}
+			if first[r.EventID] == day {
+				out[r.EventID] = r.Outcome
+			}
+		}
+	}
+	return out
+}
+
+// cprFile is a part of a file: blocks of persons who live somewhere or have moved, or its seal.
+func (w *world) cprFile() []schemas.Row {
+	if w.file == "" {
+		h := sha256.Sum256([]byte(fmt.Sprint(w.offset)))
+		w.file, w.units = hex.EncodeToString(h[:]), 0
+	}
+	if w.units > 0 && w.pick(3) == 0 {
+		w.offset++
+		raw := schemas.Row{Offset: w.offset, EventID: fmt.Sprint("segl|", w.offset), Event: schemas.ControlEvent,
+			Leverance: w.today(), Kommune: schemas.National, Op: schemas.OpRaw, Outcome: schemas.Accepted}
+		s := raw
+		s.Ordinal, s.Op, s.Key, s.Count = 1, schemas.OpSeal, w.file, w.units
+		if w.pick(5) == 0 {
+			s.Count++
+		}
+		w.file = ""
+		return []schemas.Row{raw, s}
+	}
+	w.offset++
+	w.units++
+	raw := schemas.Row{Offset: w.offset, EventID: fmt.Sprintf("//cpr|%s-%d", w.file, w.units), Event: "person",
+		Leverance: w.today(), Kommune: schemas.National, Op: schemas.OpRaw, Outcome: schemas.Accepted}
+	person := fmt.Sprint("p", w.pick(4))
+	stated := schemas.InstantOf(w.now.Add(-time.Duration(w.pick(72)) * time.Hour))
+	snap := raw
+	snap.Ordinal, snap.Op, snap.Dataset, snap.Scope, snap.Stated = 1, schemas.OpSnapshot, simState, person, stated
+	snap.From, snap.Absent = schemas.Always, schemas.AbsentGone
+	rows := []schemas.Row{raw, snap}
+	for i, k := range simKommuner {
+		if w.pick(2) == 0 {
+			continue
+		}
+		m := raw
+		m.Ordinal, m.Op, m.Dataset, m.Scope, m.Key = int32(2+i), schemas.OpUpsert, simState, person, person
+		m.Kommune, m.Stated, m.Payload = k, stated, []byte(fmt.Sprint("vej", w.pick(3)))
+		rows = append(rows, m)
+	}
+	return rows
+}
+
+// worldEvents shows a journal as it stands when it is opened.
+type worldEvents struct {
+	w      *world
+	system schemas.System
+	length int
+	alter  func(system schemas.System, rows []schemas.Row) []schemas.Row // a planted mistake; nil = none
+}
+
+func (e *worldEvents) Version() int64 { return int64(e.length) - 1 }
+
+func (e *worldEvents) EntryHash(_ context.Context, v int64) (string, error) {
+	return hashOf([]byte(fmt.Sprint(e.system, v, e.w.journals[e.system][v]))), nil
+}
+
+func (e *worldEvents) Rows(_ context.Context, from, to int64, statements bool, fn func(*schemas.Row) error) error {
+	for v := from + 1; v <= to; v++ {
+		rows := slices.Clone(e.w.journals[e.system][v])
+		if e.alter != nil {
+			rows = e.alter(e.system, rows)
+		}
+		for i := range rows {
+			if !statements && rows[i].Dataset != "" {
+				continue
+			}
+			if err := fn(&rows[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// plainEngine folds in the plainest way, with files of JSON: the protocol is what is tested with it.
+type plainEngine struct {
+	st        store.Store
+	writer    string
+	files     int
+	keepsStay bool // planted: a snapshot takes nothing back
+}
+
+type plainBatch map[schemas.Unit][]schemas.Row
+
+func (b plainBatch) Add(u schemas.Unit, r *schemas.Row) error {
+	b[u] = append(b[u], *r)
+	return nil
+}
+func (plainBatch) Sort(context.Context) error { return nil }
+func (plainBatch) Close() error               { return nil }
+
+func (e *plainEngine) NewBatch(context.Context) (Batch, error) { return plainBatch{}, nil }
+
+// plainRow is a delivered row.
+type plainRow struct {
+	Key, Payload, From, To string
+	Order                  string
+}
+
+func (e *plainEngine) write(ctx context.Context, prefix string, v any, rows int) (FileRef, error) {
+	e.files++
+	b, err := json.Marshal(v)
+	if err != nil {
+		return FileRef{}, err
+	}
+	f := FileRef{Path: fmt.Sprintf("%s-%d.json", e.writer, e.files), SHA256: hashOf(b), Bytes: int64(len(b)),
+		Rows: int64(rows)}
+	err = e.st.Create(ctx, prefix+"/"+f.Path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+	return f, err
+}
+
+func (e *plainEngine) read(ctx context.Context, prefix string, f FileRef, v any) error {
+	b, err := readObject(ctx, e.st, prefix+"/"+f.Path, 1<<20)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
+}
+
+func (e *plainEngine) state(ctx context.Context, u schemas.Unit, c *Certificate) (rows []schemas.Row, err error) {
+	if c == nil || c.State == nil {
+		return nil, nil
+	}
+	return rows, e.read(ctx, schemas.StatePrefix(u), *c.State, &rows)
+}
+
+func (e *plainEngine) Fold(ctx context.Context, in *FoldInput) (*FoldResult, error) {
+	own, err := e.state(ctx, in.Unit, in.Before)
+	if err != nil {
+		return nil, err
+	}
+	fresh := in.Batch.(plainBatch)[in.Unit]
+	res := &FoldResult{}
+	all := append(own, fresh...)
+	if len(fresh) > 0 {
+		f, err := e.write(ctx, schemas.StatePrefix(in.Unit), all, len(all))
+		if err != nil {
+			return nil, err
+		}
+		res.State = &f
+	}
+	if in.Unit.Kommune == schemas.National {
+		return res, nil
+	}
+	national, err := e.state(ctx, nationalOf(in.Unit.Area), in.National)
+	if err != nil {
+		return nil, err
+	}
+	if e.keepsStay {
+		national = nil
+	}
+	name := simFact
+	if in.Unit.Area == "borger" {
+		name = simState
+	}
+	return res, e.tables(ctx, in, name, plainFold(all, national), res)
+}
+
+// plainFold: the greatest statement of each key that no later snapshot of its scope takes back.
+func plainFold(rows, snapshots []schemas.Row) map[string]*schemas.Row {
+	won := map[string]*schemas.Row{}
+	for i := range rows {
+		r := &rows[i]
+		gone := slices.ContainsFunc(snapshots, func(s schemas.Row) bool {
+			return s.Scope == r.Scope && s.Scope != "" && schemas.CompareOrder(&s, r) > 0
+		})
+		if w := won[r.Key]; !gone && (w == nil || schemas.CompareOrder(r, w) > 0) {
+			won[r.Key] = r
+		}
+	}
+	return won
+}
+
+func orderText(r *schemas.Row) string { return fmt.Sprint(r.Stated, "/", r.Offset, "/", r.Ordinal) }
+
+func (e *plainEngine) tables(ctx context.Context, in *FoldInput, name schemas.DatasetName,
+	won map[string]*schemas.Row, res *FoldResult) error {
+	log := delta.Open(e.st, schemas.TablePrefix(in.Unit.Kommune, name, false))
+	old, paths, err := e.current(ctx, in, name, log)
+	if err != nil {
+		return err
+	}
+	day := in.Leverance.String()
+	var now, gone []plainRow
+	for k, r := range won {
+		row := plainRow{Key: k, Payload: string(r.Payload), From: day, Order: orderText(r)}
+		if was, ok := old[k]; ok && was.Payload == row.Payload && was.Order == row.Order {
+			row.From = was.From
+		}
+		now = append(now, row)
+	}
+	slices.SortFunc(now, func(a, b plainRow) int { return strings.Compare(a.Key, b.Key) })
+	for _, was := range old {
+		if !slices.Contains(now, was) && was.From != day {
+			was.To = day
+			gone = append(gone, was)
+		}
+	}
+	slices.SortFunc(gone, func(a, b plainRow) int { return strings.Compare(a.Key, b.Key) })
+	same := len(now) == len(old) && !slices.ContainsFunc(now, func(r plainRow) bool { return old[r.Key] != r })
+	if same {
+		return nil
+	}
+	return errorsOf(e.change(ctx, in.Unit, name, false, now, paths, res),
+		e.change(ctx, in.Unit, name, true, gone, nil, res))
+}
+
+func errorsOf(errs ...error) error {
+	for _, e := range errs {
+		if e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+func (e *plainEngine) current(ctx context.Context, in *FoldInput, name schemas.DatasetName, log *delta.Log,
+) (map[string]plainRow, []string, error) {
+	old := map[string]plainRow{}
+	if in.Before == nil || in.Before.Tables[string(name)] == nil {
+		return old, nil, nil
+	}
+	files, err := in.Before.Tables[string(name)].Current.live(ctx, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	var paths []string
+	for p := range files {
+		var rows []plainRow
+		if err := e.read(ctx, schemas.TablePrefix(in.Unit.Kommune, name, false), FileRef{Path: p}, &rows); err != nil {
+			return nil, nil, err
+		}
+		for _, r := range rows {
+			old[r.Key] = r
+		}
+		paths = append(paths, p)
+	}
+	return old, paths, nil
+}
+
+func (e *plainEngine) change(ctx context.Context, u schemas.Unit, name schemas.DatasetName, history bool,
+	rows []plainRow, removed []string, res *FoldResult) error {
+	if history && len(rows) == 0 {
+		return nil
+	}
+	f, err := e.write(ctx, schemas.TablePrefix(u.Kommune, name, history), rows, len(rows))
+	if err != nil {
+		return err
+	}
+	c := &delta.Commit{Adds: []delta.Add{{Path: f.Path, Size: f.Bytes, DataChange: true,
+		Stats: fmt.Sprintf(`{"numRecords":%d}`, f.Rows), Tags: map[string]string{shaTag: f.SHA256}}}}
+	for _, p := range removed {
+		c.Removes = append(c.Removes, delta.Remove{Path: p, DataChange: true})
+	}
+	res.Tables = append(res.Tables, TableChange{Dataset: name, History: history, Commit: c})
+	return nil
+}

@@ -1,0 +1,291 @@
+package sinks
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/sinks/parquet"
+)
+
+// column is one column of the journal: how it is stored, and where it lies in a row. Exactly one pair of functions is
+// set. null says which value is stored as null, and is nil where none is.
+type journalColumn struct {
+	name  string
+	kind  parquet.Kind
+	dict  bool // few values
+	stats bool // never on a column that could name a person
+
+	num  func(*schemas.Row) int64
+	setN func(*schemas.Row, int64)
+	null func(int64) bool
+	nil  int64 // the value that null stands for
+
+	text func(*schemas.Row) string
+	setT func(*schemas.Row, string)
+
+	blob func(*schemas.Row) []byte // nil is null
+	setB func(*schemas.Row, []byte)
+}
+
+// part says which columns a reader needs.
+type columnPart uint8
+
+const (
+	columnsAll   columnPart = iota // everything
+	columnsLight                   // without payload, headers and raw key
+)
+
+// heavy are the columns that columnsLight leaves out.
+func (c *journalColumn) heavy() bool { return c.blob != nil }
+
+func (c *journalColumn) field() parquet.Field {
+	return parquet.Field{Name: c.name, Kind: c.kind, Nullable: c.null != nil || c.blob != nil,
+		Dictionary: c.dict, Stats: c.stats}
+}
+
+func (c *journalColumn) put(v *parquet.Vector, r *schemas.Row) {
+	switch {
+	case c.text != nil:
+		v.AppendString(c.text(r))
+	case c.num != nil:
+		if n := c.num(r); c.null == nil || !c.null(n) {
+			v.AppendInt(n)
+		} else {
+			v.AppendNull()
+		}
+	default:
+		if b := c.blob(r); b != nil {
+			v.AppendBytes(b)
+		} else {
+			v.AppendNull()
+		}
+	}
+}
+
+// journalColumns is the order and the names of format 1 (docs/decisions/0002-journal.md).
+func journalColumns() []journalColumn {
+	const codes, plain = true, false
+	return []journalColumn{
+		textColumn("stroem", codes, true, func(r *schemas.Row) *schemas.Stream { return &r.Stream }),
+		numberColumn("stroem_offset", parquet.Int64, true, func(r *schemas.Row) *int64 { return &r.Offset }),
+		numberColumn("loebenr", parquet.Int32, true, func(r *schemas.Row) *int32 { return &r.Ordinal }),
+		numberColumn("generation", parquet.Int32, true, func(r *schemas.Row) *int32 { return &r.Generation }),
+		textColumn("kilde_system", codes, true, func(r *schemas.Row) *schemas.System { return &r.System }),
+		textColumn("haendelse_id", plain, false, func(r *schemas.Row) *string { return &r.EventID }),
+		textColumn("haendelse", codes, true, func(r *schemas.Row) *string { return &r.Event }),
+		numberColumn("ankommet", parquet.Timestamp, true, func(r *schemas.Row) *schemas.Instant { return &r.Arrived }),
+		numberColumn("leverance", parquet.Date, true, func(r *schemas.Row) *schemas.Day { return &r.Leverance }),
+		textColumn("udfald", codes, true, func(r *schemas.Row) *schemas.Outcome { return &r.Outcome }),
+		textColumn("fund", codes, false, func(r *schemas.Row) *string { return &r.Finding }),
+		textColumn("kommunekode", codes, true, func(r *schemas.Row) *schemas.Kommunekode { return &r.Kommune }),
+		textColumn("datasaet", codes, true, func(r *schemas.Row) *schemas.DatasetName { return &r.Dataset }),
+		textColumn("noegle", plain, false, func(r *schemas.Row) *string { return &r.Key }),
+		textColumn("omfang", plain, false, func(r *schemas.Row) *string { return &r.Scope }),
+		textColumn("operation", codes, true, func(r *schemas.Row) *schemas.Op { return &r.Op }),
+		boundColumn("gyldig_fra", schemas.Always, func(r *schemas.Row) *schemas.Day { return &r.From }),
+		boundColumn("gyldig_til", schemas.Open, func(r *schemas.Row) *schemas.Day { return &r.To }),
+		numberColumn("kilde_registreret", parquet.Timestamp, false, func(r *schemas.Row) *schemas.Instant { return &r.Registered }),
+		numberColumn("udsagt", parquet.Timestamp, false, func(r *schemas.Row) *schemas.Instant { return &r.Stated }),
+		numberColumn("sekvens", parquet.Int64, false, func(r *schemas.Row) *int64 { return &r.Sequence }),
+		flagColumn("baggrund", func(r *schemas.Row) *bool { return &r.Background }),
+		textColumn("oejebliksbillede", codes, false, func(r *schemas.Row) *string { return &r.Snapshot }),
+		numberColumn("antal", parquet.Int64, false, func(r *schemas.Row) *int64 { return &r.Count }),
+		textColumn("fravaer", codes, false, func(r *schemas.Row) *schemas.Absent { return &r.Absent }),
+		blobColumn("indhold", func(r *schemas.Row) *[]byte { return &r.Payload }),
+		blobColumn("headere", func(r *schemas.Row) *[]byte { return &r.Headers }),
+		blobColumn("raa_noegle", func(r *schemas.Row) *[]byte { return &r.RawKey }),
+		textColumn("skema", codes, false, func(r *schemas.Row) *string { return &r.Schema }),
+		textColumn("grundlag", codes, false, func(r *schemas.Row) *string { return &r.Canonical }),
+		reservedColumn("noegle_id"),
+	}
+}
+
+func textColumn[T ~string](name string, dict, stats bool, at func(*schemas.Row) *T) journalColumn {
+	return journalColumn{name: name, kind: parquet.String, dict: dict, stats: stats,
+		text: func(r *schemas.Row) string { return string(*at(r)) },
+		setT: func(r *schemas.Row, s string) { *at(r) = T(s) }}
+}
+
+func numberColumn[T ~int32 | ~int64](name string, k parquet.Kind, stats bool, at func(*schemas.Row) *T) journalColumn {
+	return journalColumn{name: name, kind: k, stats: stats,
+		num:  func(r *schemas.Row) int64 { return int64(*at(r)) },
+		setN: func(r *schemas.Row, n int64) { *at(r) = T(n) }}
+}
+
+// bound is a bound of valid time: its infinity is null, which foreign readers can show.
+func boundColumn(name string, infinity schemas.Day, at func(*schemas.Row) *schemas.Day) journalColumn {
+	c := numberColumn(name, parquet.Date, false, at)
+	c.null, c.nil = func(n int64) bool { return n == int64(infinity) }, int64(infinity)
+	return c
+}
+
+func flagColumn(name string, at func(*schemas.Row) *bool) journalColumn {
+	return journalColumn{name: name, kind: parquet.Bool,
+		num: func(r *schemas.Row) int64 {
+			if *at(r) {
+				return 1
+			}
+			return 0
+		},
+		setN: func(r *schemas.Row, n int64) { *at(r) = n != 0 }}
+}
+
+func blobColumn(name string, at func(*schemas.Row) *[]byte) journalColumn {
+	return journalColumn{name: name, kind: parquet.Binary,
+		blob: func(r *schemas.Row) []byte { return *at(r) },
+		setB: func(r *schemas.Row, b []byte) { *at(r) = b }}
+}
+
+// reserved is a column that is always null in this format.
+func reservedColumn(name string) journalColumn {
+	return journalColumn{name: name, kind: parquet.String, dict: true,
+		num: func(*schemas.Row) int64 { return 0 }, setN: func(*schemas.Row, int64) {},
+		null: func(int64) bool { return true }}
+}
+
+func fieldsOf(cols []journalColumn) []parquet.Field {
+	fs := make([]parquet.Field, len(cols))
+	for i := range cols {
+		fs[i] = cols[i].field()
+	}
+	return fs
+}
+
+func columnsOf(p columnPart) []journalColumn {
+	all := journalColumns()
+	if p == columnsAll {
+		return all
+	}
+	light := all[:0]
+	for _, c := range all {
+		if !c.heavy() {
+			light = append(light, c)
+		}
+	}
+	return light
+}
+
+func writeParquet(w io.Writer, b *parquet.Batch) (*parquet.Meta, error) {
+	pw, err := parquet.NewWriter(w, b.Fields)
+	if err != nil {
+		return nil, err
+	}
+	if err := pw.Write(b); err != nil {
+		return nil, err
+	}
+	return pw.Close()
+}
+
+// blockRows is how many rows are taken out of their columns at a time: small enough to stay in the cache.
+const blockRows = 512
+
+// rowUnpacker turns columns into rows. Strings of its rows may be kept for ever, byte slices until the next block.
+type rowUnpacker struct {
+	cols []journalColumn
+	seen []internTable
+	rows [blockRows]schemas.Row
+}
+
+func newRowUnpacker(cols []journalColumn) *rowUnpacker {
+	return &rowUnpacker{cols: cols, seen: make([]internTable, len(cols))}
+}
+
+// each hands every row of the batch to fn.
+func (u *rowUnpacker) each(b *parquet.Batch, fn func(*schemas.Row) error) error {
+	for lo := 0; lo < b.Len(); lo += blockRows {
+		n := min(blockRows, b.Len()-lo)
+		for k := range u.cols {
+			if err := u.load(k, b.Vectors[k], lo, n); err != nil {
+				return err
+			}
+		}
+		for i := range n {
+			if err := fn(&u.rows[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (u *rowUnpacker) load(k int, v *parquet.Vector, lo, n int) error {
+	c := &u.cols[k]
+	switch {
+	case c.num != nil:
+		for i := range n {
+			x := c.nil
+			if !v.Null(lo + i) {
+				x = v.Int(lo + i)
+			} else if c.null == nil {
+				return fmt.Errorf("%w: column %s has a null", ErrDamaged, c.name)
+			}
+			c.setN(&u.rows[i], x)
+		}
+	case c.blob != nil:
+		for i := range n {
+			c.setB(&u.rows[i], blobAt(v, lo+i))
+		}
+	case c.dict:
+		for i := range n {
+			c.setT(&u.rows[i], u.seen[k].string(v.Bytes(lo+i)))
+		}
+	default:
+		u.loadText(c, v, lo, n)
+	}
+	return nil
+}
+
+func blobAt(v *parquet.Vector, i int) []byte {
+	if v.Null(i) {
+		return nil
+	}
+	if b := v.Bytes(i); b != nil {
+		return b
+	}
+	return []byte{}
+}
+
+// loadText makes one string of the block's values and cuts it: one allocation per column and block.
+func (u *rowUnpacker) loadText(c *journalColumn, v *parquet.Vector, lo, n int) {
+	size := 0
+	for i := range n {
+		size += len(v.Bytes(lo + i))
+	}
+	var all strings.Builder
+	all.Grow(size)
+	for i := range n {
+		all.Write(v.Bytes(lo + i))
+	}
+	rest := all.String()
+	for i := range n {
+		l := len(v.Bytes(lo + i))
+		c.setT(&u.rows[i], rest[:l])
+		rest = rest[l:]
+	}
+}
+
+// intern gives equal bytes the same string. It forgets all when it holds internMax values.
+type internTable struct {
+	last string
+	all  map[string]string
+}
+
+const internMax = 4096
+
+func (t *internTable) string(b []byte) string {
+	if string(b) == t.last {
+		return t.last
+	}
+	s, ok := t.all[string(b)]
+	if !ok {
+		if t.all == nil || len(t.all) >= internMax {
+			t.all = map[string]string{}
+		}
+		s = string(b)
+		t.all[s] = s
+	}
+	t.last = s
+	return s
+}

@@ -1,0 +1,283 @@
+package sinks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/sinks/delta"
+	"github.com/flis-dk/flis/sinks/parquet"
+	"github.com/flis-dk/flis/sinks/store"
+)
+
+// rules are the decisions that keep invariants 2 and 3, as values: the simulation plants a mistake in each and
+// must see it.
+type journalRules struct {
+	// follows takes the record at an offset into the entry.
+	follows func(s *course, offset int64) error
+	// admits lets an entry that takes a stream on from one offset build on a journal in which it stands at has.
+	admits func(try int, from, has int64) error
+	// all is where every stream stands after an entry.
+	all func(before map[schemas.Stream]Position, moved map[schemas.Stream]streamMove) map[schemas.Stream]Position
+}
+
+func protocol() journalRules {
+	return journalRules{follows: (*course).begin, admits: admitNext, all: carryOn}
+}
+
+func admitNext(_ int, from, has int64) error {
+	if from != has {
+		return ErrLostRace
+	}
+	return nil
+}
+
+func carryOn(before map[schemas.Stream]Position, moved map[schemas.Stream]streamMove) map[schemas.Stream]Position {
+	all := maps.Clone(before)
+	if all == nil {
+		all = map[schemas.Stream]Position{}
+	}
+	for s, m := range moved {
+		all[s] = m.position()
+	}
+	return all
+}
+
+// File names begin with what the rows are: raw records are kept for a shorter time than domain events.
+const (
+	filesRaw    = "raa"
+	filesEvents = "haendelser"
+)
+
+var writerID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,79}$`)
+
+// hashPart is how many hex digits of a file's SHA-256 are in its name.
+const hashPart = 16
+
+// createTries bounds how often a file is written whose outcome is unknown.
+const createTries = 5
+
+// Commit makes the entry durable and visible, all of it or nothing: first its files, then the entry of the log that
+// names them (docs/decisions/0001-commit-protocol.md). Nil: it stands. ErrLostRace: nothing stands; begin again from
+// Progress, which is up to date. Another error: unknown; OpenJournal tells, from where it resumes exactly.
+func (e *Entry) Commit(ctx context.Context) error {
+	if e.spent {
+		return errSpent
+	}
+	e.spent = true
+	if err := e.commit(ctx); err != nil {
+		return fmt.Errorf("commit to journal %s: %w", e.j.system, err)
+	}
+	return nil
+}
+
+func (e *Entry) commit(ctx context.Context) error {
+	in := e.info()
+	if len(in.Moved) == 0 {
+		return ErrEmpty
+	}
+	if !writerID.MatchString(e.writer) {
+		return fmt.Errorf("writer %q: want lower-case letters, digits and hyphens", e.writer)
+	}
+	adds, err := e.write(ctx)
+	if err != nil {
+		return err
+	}
+	e.release()
+	return e.j.append(ctx, in, adds)
+}
+
+func (e *Entry) release() {
+	for _, b := range []*parquet.Batch{e.raw, e.events} {
+		b.Reset()
+		e.j.spare.Put(b)
+	}
+	e.raw, e.events = nil, nil
+}
+
+// write makes the entry's files durable. No reader sees them yet.
+func (e *Entry) write(ctx context.Context) ([]delta.Add, error) {
+	var adds []delta.Add
+	for _, f := range []struct {
+		kind string
+		b    *parquet.Batch
+	}{{filesRaw, e.raw}, {filesEvents, e.events}} {
+		if f.b.Len() == 0 {
+			continue
+		}
+		a, err := e.writeFile(ctx, f.kind, f.b)
+		if err != nil {
+			return nil, fmt.Errorf("write %s: %w", f.kind, err)
+		}
+		adds = append(adds, a)
+	}
+	return adds, nil
+}
+
+func (e *Entry) writeFile(ctx context.Context, kind string, b *parquet.Batch) (delta.Add, error) {
+	var buf bytes.Buffer
+	buf.Grow(b.Size()/2 + 1<<10)
+	m, err := e.j.files.write(&buf, b)
+	if err != nil {
+		return delta.Add{}, err
+	}
+	data := buf.Bytes()
+	name := fmt.Sprintf("%s-%s-%020d-%s.parquet", kind, e.writer, e.base.version+1, m.SHA256[:hashPart])
+	if err := e.j.create(ctx, name, data, m.SHA256); err != nil {
+		return delta.Add{}, err
+	}
+	return delta.Add{Path: name, Partition: map[string]string{}, Size: m.Bytes, DataChange: true,
+		Stats: fmt.Sprintf(`{"numRecords":%d}`, m.Rows), Tags: map[string]string{tagSHA256: m.SHA256}}, nil
+}
+
+const tagSHA256 = "sha256"
+
+// create makes a file with a content name. A lost answer is resolved by reading back; a file that is there with the same
+// bytes is ours.
+func (j *Journal) create(ctx context.Context, name string, data []byte, sum string) error {
+	key := j.prefix + "/" + name
+	var err error
+	for range createTries {
+		err = j.st.Create(ctx, key, func(w io.Writer) error {
+			_, err := w.Write(data)
+			return err
+		})
+		if err == nil || !errors.Is(err, store.ErrUnknown) && !errors.Is(err, store.ErrExists) {
+			return err
+		}
+		is, back := j.holds(ctx, key, int64(len(data)), sum)
+		switch {
+		case errors.Is(back, store.ErrNotFound):
+			continue
+		case back != nil:
+			return errors.Join(err, back)
+		case !is:
+			return fmt.Errorf("%w: %s has other content", ErrDamaged, name)
+		}
+		return nil
+	}
+	return err
+}
+
+// holds compares an object with a size and a SHA-256.
+func (j *Journal) holds(ctx context.Context, key string, size int64, sum string) (bool, error) {
+	o, err := j.st.Open(ctx, key)
+	if err != nil {
+		return false, err
+	}
+	defer o.Close()
+	if o.Size() != size {
+		return false, nil
+	}
+	data := make([]byte, size)
+	if _, err := o.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return digest(data) == sum, nil
+}
+
+// append names the files in the next entry of the log. Losing the number to an entry that moved other streams only
+// costs another try: same files, next number.
+func (j *Journal) append(ctx context.Context, in *entryInfo, adds []delta.Add) error {
+	version, err := j.claim(ctx, in, adds)
+	if err == nil && version > 0 && version%j.every == 0 {
+		j.checkpoint(ctx, version)
+	}
+	return err
+}
+
+func (j *Journal) claim(ctx context.Context, in *entryInfo, adds []delta.Add) (int64, error) {
+	j.committing.Lock()
+	defer j.committing.Unlock()
+	for try := 0; ; try++ {
+		h := j.known()
+		v := h.version + 1
+		c, err := j.next(h, try, in, adds)
+		if err != nil {
+			return v, err
+		}
+		err = j.log.Create(ctx, v, c)
+		if err == nil {
+			return v, j.see(ctx, v)
+		}
+		if !errors.Is(err, store.ErrExists) {
+			return v, fmt.Errorf("create entry %d: %w", v, err)
+		}
+		n, err := j.refresh(ctx)
+		if err != nil {
+			return v, err
+		}
+		if n == 0 {
+			return v, fmt.Errorf("%w: entry %d exists and cannot be read", ErrDamaged, v)
+		}
+	}
+}
+
+// next is the entry that follows h, or ErrLostRace.
+func (j *Journal) next(h journalHead, try int, in *entryInfo, adds []delta.Add) (*delta.Commit, error) {
+	at := *in
+	at.Format, at.Previous = journalFormat, h.hash
+	txns := map[string]int64{}
+	for s, m := range at.Moved {
+		if err := j.rules.admits(try, m.From, h.positions[s].Next); err != nil {
+			return nil, fmt.Errorf("stream %s from %d: %w", s, m.From, err)
+		}
+		txns[string(s)] = m.Next
+	}
+	c := &delta.Commit{Txns: txns, Adds: adds}
+	if v := h.version + 1; v%j.every == 0 {
+		at.All = j.rules.all(h.positions, at.Moved)
+		if v == 0 {
+			c.Metadata = j.metadata()
+		}
+	}
+	var err error
+	c.Info, err = at.commitInfo()
+	return c, err
+}
+
+// see takes the entry that was just made into the head, as it stands in the log.
+func (j *Journal) see(ctx context.Context, v int64) error {
+	c, data, err := j.log.Entry(ctx, v)
+	if err != nil {
+		return fmt.Errorf("read back entry %d: %w", v, err)
+	}
+	h, err := j.known().follow(c, data)
+	if err != nil {
+		return err
+	}
+	j.set(h)
+	return nil
+}
+
+// checkpoint shortens the next start. One that is missing or half made costs that start time and nothing else, so
+// that its errors are of no interest.
+func (j *Journal) checkpoint(ctx context.Context, version int64) {
+	if s, err := j.log.Snapshot(ctx, version); err == nil {
+		_ = j.log.Checkpoint(ctx, s)
+	}
+}
+
+// CommitGap goes past records that are missing: [from, to) of the stream. It is the only way to do so, and
+// the only way for a stream to begin at another offset than 0. from is where the stream stands. The reason says
+// why and who accepted it, without personal data. Errors as of Entry.Commit.
+func (j *Journal) CommitGap(ctx context.Context, writer string, stream schemas.Stream, from, to int64,
+	reason string) error {
+	if to <= from || from < 0 || reason == "" {
+		return fmt.Errorf("gap of stream %s: want from < to and a reason, have %d, %d", stream, from, to)
+	}
+	if has := j.known().positions[stream].Next; has != from {
+		return fmt.Errorf("gap of stream %s: from %d, but it stands at %d: %w", stream, from, has, ErrLostRace)
+	}
+	in := &entryInfo{Kind: kindGap, Writer: writer, Reason: reason,
+		Moved: map[schemas.Stream]streamMove{stream: {From: from, Next: to}}}
+	if err := j.append(ctx, in, nil); err != nil {
+		return fmt.Errorf("gap of stream %s: %w", stream, err)
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package sinks
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/flis-dk/flis/schemas"
+)
+
+// journalFormat is the number in each entry; docs/decisions/0002-journal.md says what it stands for.
+const journalFormat = 1
+
+// The kinds of entries.
+const (
+	kindData = "data"
+	kindGap  = "gap"
+)
+
+// entryInfo is the commitInfo of an entry.
+type entryInfo struct {
+	Format   int64  `json:"format"`
+	Kind     string `json:"kind"`
+	Writer   string `json:"writer"`
+	Previous string `json:"previous"` // SHA-256 of the exact bytes of the entry before, hex; "" in entry 0
+
+	Moved map[schemas.Stream]streamMove `json:"moved"`
+	All   map[schemas.Stream]Position   `json:"all,omitempty"` // where every stream stood after this entry, in each checkpointEvery-th
+
+	Records   int64         `json:"records"` // rows of ordinal 0
+	Events    int64         `json:"events"`  // all other rows
+	Counts    []recordCount `json:"counts,omitempty"`
+	Canonical []string      `json:"canonical,omitempty"` // fingerprints that the rows rest on, sorted
+	Schemas   []string      `json:"schemas,omitempty"`
+	Reason    string        `json:"reason,omitempty"` // of a gap: why, and who accepted it
+}
+
+// move is what an entry does to one stream: every offset of [From, Next) is a record of the entry, or one of
+// the Empty offsets that the log has no record at.
+type streamMove struct {
+	From   int64  `json:"from"`
+	Next   int64  `json:"next"`
+	Empty  int64  `json:"empty,omitempty"`
+	Anchor Anchor `json:"anchor,omitzero"`
+}
+
+func (m streamMove) position() Position { return Position{Next: m.Next, Anchor: m.Anchor} }
+
+// recordCount counts the records (ordinal 0) of a municipality, delivery and outcome.
+type recordCount struct {
+	Kommune   schemas.Kommunekode `json:"kommunekode"`
+	Leverance string              `json:"leverance"`
+	Outcome   schemas.Outcome     `json:"udfald"`
+	Records   int64               `json:"antal"`
+}
+
+// commitInfo is the info as the log takes it: maps all through, so that its JSON is canonical.
+func (in *entryInfo) commitInfo() (map[string]any, error) {
+	data, err := json.Marshal(in)
+	if err != nil {
+		return nil, fmt.Errorf("encode commitInfo: %w", err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber() // offsets beyond 2^53 stay exact
+	var m map[string]any
+	if err := dec.Decode(&m); err != nil {
+		return nil, fmt.Errorf("encode commitInfo: %w", err)
+	}
+	return m, nil
+}
+
+// readInfo refuses what it does not know: a newer format, and an entry that is not ours.
+func readInfo(info map[string]any) (*entryInfo, error) {
+	data, err := json.Marshal(info)
+	if err != nil {
+		return nil, fmt.Errorf("decode commitInfo: %w", err)
+	}
+	var f struct{ Format int64 }
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, fmt.Errorf("%w: commitInfo: %w", ErrDamaged, err)
+	}
+	if f.Format > journalFormat {
+		return nil, fmt.Errorf("%w: the journal has format %d, this program reads up to %d; "+
+			"use the program that wrote it, or a later one", ErrFormat, f.Format, journalFormat)
+	}
+	if f.Format < 1 {
+		return nil, fmt.Errorf("%w: the entry has no format number: another program wrote it", ErrDamaged)
+	}
+	in := &entryInfo{}
+	if err := json.Unmarshal(data, in); err != nil {
+		return nil, fmt.Errorf("%w: commitInfo: %w", ErrDamaged, err)
+	}
+	return in, nil
+}

@@ -1,0 +1,144 @@
+package sinks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/sinks/delta"
+	"github.com/flis-dk/flis/sinks/parquet"
+)
+
+// Want says what a scan is after.
+type Want struct {
+	Events  bool // ordinals from 1
+	Raw     bool // ordinal 0
+	Payload bool // else Payload, Headers and RawKey are nil, and cost nothing
+	// Datasets limits the events to these and to snapshots of their whole areas; rows that name no dataset
+	// (seals, heartbeats, parked parts) always come. None = no limit.
+	Datasets []schemas.DatasetName
+}
+
+func (w *Want) takes(r *schemas.Row) bool {
+	if len(w.Datasets) == 0 || r.Dataset == "" || r.Ordinal == 0 {
+		return true
+	}
+	return slices.ContainsFunc(w.Datasets, func(d schemas.DatasetName) bool {
+		return d == r.Dataset || string(r.Dataset) == string(d.Area())
+	})
+}
+
+// Scan hands fn each row of the entries in (from, to], in the order in which they were written: entry, then raw
+// records before events, then as added. A file is read whole, its SHA-256 compared, and only then opened (invariant 7;
+// ErrDamaged): memory is that of one file. The row is valid until fn returns: CloneRow keeps it; its strings may be
+// kept as they are. An error of fn ends the scan and is returned as it is.
+func (j *Journal) Scan(ctx context.Context, from, to int64, want Want, fn func(*schemas.Row) error) error {
+	s := j.scanner(want)
+	for v := from + 1; v <= to; v++ {
+		c, _, err := j.log.Entry(ctx, v)
+		if err != nil {
+			return fmt.Errorf("scan journal %s: read entry %d: %w", j.system, v, err)
+		}
+		if _, err := readInfo(c.Info); err != nil {
+			return fmt.Errorf("scan journal %s: read entry %d: %w", j.system, v, err)
+		}
+		if err := s.entry(ctx, c, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CloneRow copies a row so that it outlives the scan.
+func CloneRow(r *schemas.Row) schemas.Row {
+	c := *r
+	c.Payload, c.Headers, c.RawKey = bytes.Clone(r.Payload), bytes.Clone(r.Headers), bytes.Clone(r.RawKey)
+	return c
+}
+
+type journalScanner struct {
+	j      *Journal
+	want   Want
+	fields []parquet.Field
+	un     *rowUnpacker
+	buf    []byte
+}
+
+func (j *Journal) scanner(want Want) *journalScanner {
+	p := columnsLight
+	if want.Payload {
+		p = columnsAll
+	}
+	cols := columnsOf(p)
+	return &journalScanner{j: j, want: want, fields: fieldsOf(cols), un: newRowUnpacker(cols)}
+}
+
+func (s *journalScanner) entry(ctx context.Context, c *delta.Commit, fn func(*schemas.Row) error) error {
+	for i := range c.Adds {
+		a := &c.Adds[i]
+		raw := strings.HasPrefix(a.Path, filesRaw+"-")
+		if !a.DataChange || raw && !s.want.Raw || !raw && !s.want.Events {
+			continue
+		}
+		if err := s.file(ctx, a, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scanStopped carries an error of fn past the layers that would wrap it.
+type scanStopped struct{ err error }
+
+func (s scanStopped) Error() string { return s.err.Error() }
+
+func (s *journalScanner) file(ctx context.Context, a *delta.Add, fn func(*schemas.Row) error) error {
+	data, err := s.read(ctx, a)
+	if err != nil {
+		return fmt.Errorf("scan journal %s: file %s: %w", s.j.system, a.Path, err)
+	}
+	err = s.j.files.scan(bytes.NewReader(data), int64(len(data)), s.fields, func(b *parquet.Batch) error {
+		return s.un.each(b, func(r *schemas.Row) error {
+			if !s.want.takes(r) {
+				return nil
+			}
+			if err := fn(r); err != nil {
+				return scanStopped{err}
+			}
+			return nil
+		})
+	})
+	var st scanStopped
+	if errors.As(err, &st) {
+		return st.err
+	}
+	if err != nil {
+		return fmt.Errorf("scan journal %s: file %s: %w", s.j.system, a.Path, err)
+	}
+	return nil
+}
+
+// read gives a file's bytes after they were checked, in a buffer that the next read reuses.
+func (s *journalScanner) read(ctx context.Context, a *delta.Add) ([]byte, error) {
+	o, err := s.j.st.Open(ctx, s.j.prefix+"/"+a.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	if o.Size() != a.Size {
+		return nil, fmt.Errorf("%w: %d bytes, its entry says %d", ErrDamaged, o.Size(), a.Size)
+	}
+	s.buf = slices.Grow(s.buf[:0], int(a.Size))[:a.Size]
+	if n, err := o.ReadAt(s.buf, 0); err != nil && (!errors.Is(err, io.EOF) || n < len(s.buf)) {
+		return nil, err
+	}
+	if digest(s.buf) != a.Tags[tagSHA256] {
+		return nil, fmt.Errorf("%w: its SHA-256 is not that of its entry", ErrDamaged)
+	}
+	return s.buf, nil
+}
