@@ -203,8 +203,17 @@ func (a *Account) add(class uint8, by int64) {
 	}
 }
 
-// Forget drops event ids that no delivery can repeat any more.
+// accountDays is how long the counts of a day are held.
+const accountDays = 400
+
+// Forget drops event ids that no delivery can repeat any more, and days long gone. What is dropped hangs on the
+// rows counted, not on how often it is called.
 func (a *Accounts) Forget() {
+	for k := range a.accounts {
+		if k.day < a.newest-accountDays {
+			delete(a.accounts, k)
+		}
+	}
 	for _, set := range a.ids {
 		set.forget(a.newest - idDaysKept)
 	}

@@ -8,11 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
 	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/sinks/delta"
 	"github.com/flis-dk/flis/sinks/store"
 )
 
@@ -136,6 +136,7 @@ type Counts struct {
 	Rows    int64 `json:"haendelser"`          // statements read for this close
 	Late    int64 `json:"forsinkede"`          // of them, for days that had their final state
 	Clipped int64 `json:"afskaaret,omitempty"` // cut or dropped because another agreement owns the time
+	Parked  int64 `json:"parkeret"`            // records of the unit's sources that are parked now
 }
 
 // Hash is the SHA-256 of the certificate's stored bytes.
@@ -156,24 +157,11 @@ func ClaimKey(u schemas.Unit, n int64) string {
 }
 
 // Canonical gives v as canonical JSON: sorted keys, no blanks, UTF-8, no HTML escapes.
-func Canonical(v any) ([]byte, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("encode: %w", err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	var tree any
-	if err := dec.Decode(&tree); err != nil {
-		return nil, fmt.Errorf("encode: %w", err)
-	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(tree); err != nil {
-		return nil, fmt.Errorf("encode: %w", err)
-	}
-	return bytes.TrimRight(out.Bytes(), "\n"), nil
+func Canonical(v any) ([]byte, error) { return delta.Canonical(v) }
+
+// readObject reads a whole object and refuses one larger than most bytes.
+func readObject(ctx context.Context, st store.Store, key string, most int64) ([]byte, error) {
+	return store.ReadLimit(ctx, st, key, most)
 }
 
 func hashOf(b []byte) string {
@@ -181,31 +169,11 @@ func hashOf(b []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-// readObject reads a whole small object.
-func readObject(ctx context.Context, st store.Store, key string, most int64) ([]byte, error) {
-	o, err := st.Open(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	defer o.Close()
-	if o.Size() > most {
-		return nil, fmt.Errorf("read %s: %d bytes, at most %d are allowed", key, o.Size(), most)
-	}
-	b := make([]byte, o.Size())
-	if n, err := o.ReadAt(b, 0); n < len(b) {
-		return nil, fmt.Errorf("read %s: %w", key, err)
-	}
-	return b, nil
-}
-
 // createOrRead puts bytes if the key is free and gives back what holds the key. A lost answer is resolved by
 // reading back; only a key that is still free is tried again.
 func createOrRead(ctx context.Context, st store.Store, key string, b []byte) ([]byte, error) {
 	for {
-		err := st.Create(ctx, key, func(w io.Writer) error {
-			_, err := w.Write(b)
-			return err
-		})
+		err := store.CreateBytes(ctx, st, key, b)
 		switch {
 		case err == nil:
 			return b, nil

@@ -12,9 +12,6 @@ import (
 	"github.com/flis-dk/flis/sinks/delta"
 )
 
-// shaTag is the tag of an add action that holds the file's SHA-256.
-const shaTag = "sha256"
-
 // tableRef reads what a table's version is: the entry must carry the txn of this very close.
 func tableRef(ctx context.Context, log *delta.Log, version int64, u schemas.Unit, n int64) (*TableRef, error) {
 	commit, raw, err := log.Entry(ctx, version)
@@ -55,7 +52,7 @@ func tableRef(ctx context.Context, log *delta.Log, version int64, u schemas.Unit
 
 func fileRef(a delta.Add) (FileRef, error) {
 	rows, err := rowsOf(a)
-	return FileRef{Path: a.Path, SHA256: a.Tags[shaTag], Bytes: a.Size, Rows: rows}, err
+	return FileRef{Path: a.Path, SHA256: a.Tags[delta.TagSHA256], Bytes: a.Size, Rows: rows}, err
 }
 
 func rowsOf(a delta.Add) (int64, error) {
@@ -72,7 +69,7 @@ func rowsOf(a delta.Add) (int64, error) {
 func FilesDigest(files map[string]delta.Add) string {
 	var b strings.Builder
 	for _, p := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprintf(&b, "%s\t%s\t%d\n", p, files[p].Tags[shaTag], files[p].Size)
+		fmt.Fprintf(&b, "%s\t%s\t%d\n", p, files[p].Tags[delta.TagSHA256], files[p].Size)
 	}
 	return hashOf([]byte(b.String()))
 }

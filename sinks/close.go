@@ -124,11 +124,11 @@ func (c *Closer) Round(ctx context.Context, now time.Time, units []schemas.Unit)
 	if len(units) == 0 {
 		units = c.deps.Agreements.Units()
 	}
-	todo := c.withNational(units)
+	todo := units
 	report := &Report{Closed: map[schemas.Unit]*Certificate{}, Failed: map[schemas.Unit]error{}}
 	for range turnsMax {
 		t := &turn{closer: c, now: schemas.InstantOf(now), report: report}
-		again, err := t.run(ctx, todo)
+		again, err := t.run(ctx, c.withNational(todo))
 		if err != nil {
 			return report, err
 		}

@@ -65,6 +65,9 @@ func (p *pass) run(ctx context.Context, all []*standing) (again []schemas.Unit, 
 			blocked[s.unit.Area] = true
 		}
 	}
+	for u := range p.turn.report.Failed {
+		blocked[u.Area] = blocked[u.Area] || u.Kommune == schemas.National
+	}
 	municipal = p.unblocked(municipal, blocked)
 	p.sideBySide(ctx, municipal)
 	return p.again, ctx.Err()

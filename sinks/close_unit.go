@@ -323,11 +323,7 @@ func (u *unitClose) commitTable(ctx context.Context, c TableChange, before *Tabl
 	}
 	prefix := schemas.TablePrefix(u.unit.Kommune, c.Dataset, c.History)
 	log := delta.Open(u.pass.turn.closer.deps.Tables, prefix)
-	commit := *c.Commit
-	commit.Txns = map[string]int64{u.unit.String(): u.number()}
-	commit.Info = map[string]any{"format": CertificateFormat, "krav": u.hash, "nr": u.number(),
-		"skriver": u.pass.turn.closer.deps.Writer, "operation": "LUKNING"}
-	version, err := u.pass.turn.closer.rules.commit(ctx, log, version, &commit)
+	version, err := u.pass.turn.closer.rules.commit(ctx, log, version, u.tableCommit(c))
 	if err != nil {
 		return nil, fmt.Errorf("commit %s version %d: %w", prefix, version, err)
 	}
@@ -338,6 +334,15 @@ func (u *unitClose) commitTable(ctx context.Context, c TableChange, before *Tabl
 	return ref, nil
 }
 
+// tableCommit is the change as this close makes it: by the txn, whoever meets it knows whose it is.
+func (u *unitClose) tableCommit(c TableChange) *delta.Commit {
+	commit := *c.Commit
+	commit.Txns = map[string]int64{u.unit.String(): u.number()}
+	commit.Info = map[string]any{"format": CertificateFormat, "krav": u.hash, "nr": u.number(),
+		"skriver": u.pass.turn.closer.deps.Writer, "operation": KindClose}
+	return &commit
+}
+
 // certify puts the certificate: the commit point. Where one is there already, it is that of this very close.
 func (u *unitClose) certify(ctx context.Context, tables map[string]*DatasetRef) error {
 	d := &u.pass.turn.closer.deps
@@ -345,7 +350,8 @@ func (u *unitClose) certify(ctx context.Context, tables map[string]*DatasetRef) 
 		Leverance: u.claim.Leverance, Previous: u.claim.Previous, Claim: u.hash, Now: u.claim.Now,
 		Points: u.claim.Points, National: u.claim.National, Tables: tables, Days: u.verdict.reports,
 		Calendar: u.verdict.calendar, Settled: u.verdict.settled.String(), Began: u.verdict.began,
-		Counts:     Counts{Rows: u.pass.tally[u.unit].sum(), Late: u.verdict.late, Clipped: u.result.Clipped},
+		Counts: Counts{Rows: u.pass.tally[u.unit].sum(), Late: u.verdict.late, Clipped: u.result.Clipped,
+			Parked: u.verdict.parked},
 		Incomplete: u.result.Incomplete, Agreements: u.claim.Agreements, Fingerprints: u.claim.Fingerprints,
 		Engine: u.claim.Engine, Writer: d.Writer, Build: d.Build}
 	if c.State = u.result.State; c.State == nil && u.before != nil {

@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/flis-dk/flis/schemas"
@@ -16,16 +18,16 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// Errors of the journal that callers decide on; compare with errors.Is. Every other error is a bad world: stop;
-// a restart resumes exactly.
+// Errors of the journal that callers decide on; compare with errors.Is. Every other error is a bad
+// world: stop; a restart resumes exactly.
 var (
-	// ErrLostRace: another writer moved a stream of the entry. Nothing of it stands; read Progress again
-	// and fetch from there.
+	// ErrLostRace: another writer moved a stream of the entry. Nothing of it stands; read Progress
+	// again and fetch from there.
 	ErrLostRace = errors.New("another writer moved the stream")
 	// ErrEmpty: the entry holds no row and moves no stream.
 	ErrEmpty = errors.New("entry is empty")
-	// ErrHole: an offset follows that is not the stream's next. Advance says that offsets hold no record,
-	// CommitGap that records are missing.
+	// ErrHole: an offset follows that is not the stream's next. Advance says that offsets hold no
+	// record, CommitGap that records are missing.
 	ErrHole = errors.New("hole in stream")
 	// ErrDamaged: what is stored is not what was written.
 	ErrDamaged = errors.New("journal is damaged")
@@ -33,9 +35,12 @@ var (
 	ErrFormat = errors.New("format is newer than this program")
 )
 
-// checkpointEvery is the distance between checkpoints, and between the entries that name all streams:
-// what a start has to read.
+// checkpointEvery is the distance between checkpoints, and between the entries that name all
+// streams: what a start has to read.
 const checkpointEvery = 100
+
+// spareMax is what two entries at a time need.
+const spareMax = 4
 
 // Position says how far a stream is in the journal.
 type Position struct {
@@ -43,17 +48,17 @@ type Position struct {
 	Anchor Anchor `json:"anchor,omitzero"` // of the last record before Next
 }
 
-// Anchor tells the last record of a stream from another that may stand at its offset one day. The zero Anchor
-// means that no record is known: at the start, and behind a gap.
+// Anchor tells the last record of a stream from another that may stand at its offset one day. The
+// zero Anchor means that no record is known: at the start, and behind a gap.
 type Anchor struct {
 	Topic  string `json:"topic,omitempty"`  // id of the topic, where the broker tells
 	Epoch  int32  `json:"epoch,omitempty"`  // leader epoch; 0 where unknown
-	Offset int64  `json:"offset,omitempty"` // of the record: less than Next-1 where later offsets hold none
+	Offset int64  `json:"offset,omitempty"` // of the record; later ones up to Next hold none
 	SHA256 string `json:"sha256,omitempty"` // of the record, hex
 }
 
-// Journal is one system's journal. All methods may be called concurrently; commits of one Journal queue up,
-// those of several race by put-if-absent.
+// Journal is one system's journal. All methods may be called concurrently; commits of one Journal
+// queue up, those of several race by put-if-absent.
 type Journal struct {
 	system schemas.System
 	prefix string
@@ -64,19 +69,20 @@ type Journal struct {
 	every  int64
 
 	committing sync.Mutex // held over the append of an entry
-	mu         sync.Mutex // guards head
+	mu         sync.Mutex // guards what follows
 	head       journalHead
-	spare      sync.Pool // *parquet.Batch and *bytes.Buffer of entries that are done
+	batches    []*parquet.Batch // memory of entries that are done, spareMax of each at most
+	buffers    []*bytes.Buffer
 }
 
-// head is what is known of the newest entry. Its map is never changed, only replaced.
+// journalHead is what is known of the newest entry. Its map is never changed, only replaced.
 type journalHead struct {
 	version   int64
 	hash      string // SHA-256 of the bytes of entry version; "" at -1
-	positions map[schemas.Stream]Position
+	positions positions
 }
 
-// chain is the part of delta.Log that the protocol rests on.
+// entryLog is the part of delta.Log that the protocol rests on.
 type entryLog interface {
 	Snapshot(ctx context.Context, version int64) (*delta.Snapshot, error)
 	Entry(ctx context.Context, version int64) (*delta.Commit, []byte, error)
@@ -84,14 +90,15 @@ type entryLog interface {
 	Checkpoint(ctx context.Context, s *delta.Snapshot) error
 }
 
-// format is how a batch becomes a file and back.
+// fileFormat is how a batch becomes a file and back.
 type fileFormat struct {
 	write func(w io.Writer, b *parquet.Batch) (*parquet.Meta, error)
 	scan  func(r io.ReaderAt, size int64, fields []parquet.Field, fn func(*parquet.Batch) error) error
 }
 
-// OpenJournal reads the journal of a system as it stands now: the newest snapshot of its log, and each entry since
-// the last checkpoint with its hash. No journal yet is a Version of -1 and no error.
+// OpenJournal reads the journal of a system as it stands now: the newest snapshot of its log, and
+// each entry since the last checkpoint with its hash. No journal yet is a Version of -1 and no
+// error.
 func OpenJournal(ctx context.Context, st store.Store, system schemas.System) (*Journal, error) {
 	prefix := schemas.JournalPrefix(system)
 	j := &Journal{system: system, prefix: prefix, st: st, log: delta.Open(st, prefix),
@@ -104,22 +111,13 @@ func OpenJournal(ctx context.Context, st store.Store, system schemas.System) (*J
 
 func (j *Journal) open(ctx context.Context) error {
 	j.head = journalHead{version: -1}
-	s, err := j.log.Snapshot(ctx, -1)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
+	s, err := j.snapshot(ctx)
+	if err != nil || s == nil {
 		return err
 	}
-	h := journalHead{version: s.Version - s.Version%j.every - 1}
-	for v := h.version + 1; v <= s.Version; v++ {
-		c, data, err := j.log.Entry(ctx, v)
-		if err != nil {
-			return fmt.Errorf("read entry %d: %w", v, err)
-		}
-		if h, err = h.follow(c, data); err != nil {
-			return err
-		}
+	h, err := j.replay(ctx, s.Version)
+	if err != nil {
+		return err
 	}
 	if err := h.agree(s.Txns); err != nil {
 		return err
@@ -128,7 +126,59 @@ func (j *Journal) open(ctx context.Context) error {
 	return nil
 }
 
-// agree compares the positions, which entries carry on, with the txn actions, which the log carries on.
+// replay reads back from the entry at version to the newest that names all streams, and follows the
+// hashes forward.
+func (j *Journal) replay(ctx context.Context, version int64) (journalHead, error) {
+	type read struct {
+		c    *delta.Commit
+		data []byte
+	}
+	var back []read
+	for v := version; v >= 0; v-- {
+		c, data, err := j.log.Entry(ctx, v)
+		if err != nil {
+			return journalHead{}, fmt.Errorf("read entry %d: %w", v, err)
+		}
+		in, err := readInfo(c.Info)
+		if err != nil {
+			return journalHead{}, fmt.Errorf("read entry %d: %w", v, err)
+		}
+		back = append(back, read{c, data})
+		if in.All != nil {
+			break
+		}
+	}
+	h := journalHead{version: version - int64(len(back))}
+	for _, r := range slices.Backward(back) {
+		var err error
+		if h, err = h.follow(r.c, r.data); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
+}
+
+// snapshot is nil when the log has no object at all: then there is no journal, rather than one that
+// cannot be read. Of two looks the second sees a journal that was begun between.
+func (j *Journal) snapshot(ctx context.Context) (*delta.Snapshot, error) {
+	s, err := j.log.Snapshot(ctx, -1)
+	if !errors.Is(err, store.ErrNotFound) {
+		return s, err
+	}
+	for _, listErr := range j.st.List(ctx, j.prefix+"/_delta_log/", "") {
+		if listErr != nil {
+			return nil, listErr
+		}
+		if s, err = j.log.Snapshot(ctx, -1); errors.Is(err, store.ErrNotFound) {
+			err = fmt.Errorf("%w: its log has objects and no table: %v", ErrDamaged, err)
+		}
+		return s, err
+	}
+	return nil, nil
+}
+
+// agree compares the positions, which entries carry on, with the txn actions, which the log carries
+// on.
 func (h journalHead) agree(txns map[string]int64) error {
 	for s, p := range h.positions {
 		if txns[string(s)] != p.Next {
@@ -147,8 +197,8 @@ func (h journalHead) agree(txns map[string]int64) error {
 // Version is the newest entry known, -1 = none. Other writers may have gone on: Refresh.
 func (j *Journal) Version() int64 { return j.known().version }
 
-// Progress is where each stream stands as far as known; a stream that is missing stands at 0. The caller
-// may change the map.
+// Progress is where each stream stands as far as known; a stream that is missing stands at 0. The
+// caller may change the map.
 func (j *Journal) Progress() map[schemas.Stream]Position { return maps.Clone(j.known().positions) }
 
 // Refresh reads the entries that other writers made since.
@@ -177,7 +227,8 @@ func (j *Journal) refresh(ctx context.Context) (int, error) {
 	}
 }
 
-// follow is the head after one more entry. The first entry followed is taken at its word: it names all streams.
+// follow is the head after one more entry. The first entry followed is taken at its word: it names
+// all streams.
 func (h journalHead) follow(c *delta.Commit, data []byte) (journalHead, error) {
 	v := h.version + 1
 	in, err := readInfo(c.Info)
@@ -194,14 +245,15 @@ func (h journalHead) follow(c *delta.Commit, data []byte) (journalHead, error) {
 	}
 	next := journalHead{version: v, hash: digest(data), positions: maps.Clone(h.positions)}
 	if next.positions == nil {
-		next.positions = map[schemas.Stream]Position{}
+		next.positions = positions{}
 	}
 	if first {
 		maps.Copy(next.positions, in.All)
 	}
 	for s, m := range in.Moved {
 		if was := h.positions[s].Next; !first && was != m.From {
-			return h, fmt.Errorf("%w: entry %d takes stream %s from %d, it stood at %d", ErrDamaged, v, s, m.From, was)
+			return h, fmt.Errorf("%w: entry %d takes stream %s from %d, it stood at %d",
+				ErrDamaged, v, s, m.From, was)
 		}
 		next.positions[s] = m.position()
 	}

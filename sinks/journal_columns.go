@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/sinks/parquet"
 )
 
-// column is one column of the journal: how it is stored, and where it lies in a row. Exactly one pair of functions is
-// set. null says which value is stored as null, and is nil where none is.
+// journalColumn is one column of the journal: how it is stored, and where it lies in a row. Exactly
+// one pair of functions is set. null says which value is stored as null, and is nil where none is.
 type journalColumn struct {
 	name  string
 	kind  parquet.Kind
@@ -29,7 +30,7 @@ type journalColumn struct {
 	setB func(*schemas.Row, []byte)
 }
 
-// part says which columns a reader needs.
+// columnPart says which columns a reader needs.
 type columnPart uint8
 
 const (
@@ -45,10 +46,18 @@ func (c *journalColumn) field() parquet.Field {
 		Dictionary: c.dict, Stats: c.stats}
 }
 
+// validText keeps hostile bytes from making a file that foreign readers refuse: a string column is UTF-8.
+func validText(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
 func (c *journalColumn) put(v *parquet.Vector, r *schemas.Row) {
 	switch {
 	case c.text != nil:
-		v.AppendString(c.text(r))
+		v.AppendString(validText(c.text(r)))
 	case c.num != nil:
 		if n := c.num(r); c.null == nil || !c.null(n) {
 			v.AppendInt(n)
@@ -66,38 +75,42 @@ func (c *journalColumn) put(v *parquet.Vector, r *schemas.Row) {
 
 // journalColumns is the order and the names of format 1 (docs/decisions/0002-journal.md).
 func journalColumns() []journalColumn {
+	type row = schemas.Row
 	const codes, plain = true, false
 	return []journalColumn{
-		textColumn("stroem", codes, true, func(r *schemas.Row) *schemas.Stream { return &r.Stream }),
-		numberColumn("stroem_offset", parquet.Int64, true, func(r *schemas.Row) *int64 { return &r.Offset }),
-		numberColumn("loebenr", parquet.Int32, true, func(r *schemas.Row) *int32 { return &r.Ordinal }),
-		numberColumn("generation", parquet.Int32, true, func(r *schemas.Row) *int32 { return &r.Generation }),
-		textColumn("kilde_system", codes, true, func(r *schemas.Row) *schemas.System { return &r.System }),
-		textColumn("haendelse_id", plain, false, func(r *schemas.Row) *string { return &r.EventID }),
-		textColumn("haendelse", codes, true, func(r *schemas.Row) *string { return &r.Event }),
-		numberColumn("ankommet", parquet.Timestamp, true, func(r *schemas.Row) *schemas.Instant { return &r.Arrived }),
-		numberColumn("leverance", parquet.Date, true, func(r *schemas.Row) *schemas.Day { return &r.Leverance }),
-		textColumn("udfald", codes, true, func(r *schemas.Row) *schemas.Outcome { return &r.Outcome }),
-		textColumn("fund", codes, false, func(r *schemas.Row) *string { return &r.Finding }),
-		textColumn("kommunekode", codes, true, func(r *schemas.Row) *schemas.Kommunekode { return &r.Kommune }),
-		textColumn("datasaet", codes, true, func(r *schemas.Row) *schemas.DatasetName { return &r.Dataset }),
-		textColumn("noegle", plain, false, func(r *schemas.Row) *string { return &r.Key }),
-		textColumn("omfang", plain, false, func(r *schemas.Row) *string { return &r.Scope }),
-		textColumn("operation", codes, true, func(r *schemas.Row) *schemas.Op { return &r.Op }),
-		boundColumn("gyldig_fra", schemas.Always, func(r *schemas.Row) *schemas.Day { return &r.From }),
-		boundColumn("gyldig_til", schemas.Open, func(r *schemas.Row) *schemas.Day { return &r.To }),
-		numberColumn("kilde_registreret", parquet.Timestamp, false, func(r *schemas.Row) *schemas.Instant { return &r.Registered }),
-		numberColumn("udsagt", parquet.Timestamp, false, func(r *schemas.Row) *schemas.Instant { return &r.Stated }),
-		numberColumn("sekvens", parquet.Int64, false, func(r *schemas.Row) *int64 { return &r.Sequence }),
-		flagColumn("baggrund", func(r *schemas.Row) *bool { return &r.Background }),
-		textColumn("oejebliksbillede", codes, false, func(r *schemas.Row) *string { return &r.Snapshot }),
-		numberColumn("antal", parquet.Int64, false, func(r *schemas.Row) *int64 { return &r.Count }),
-		textColumn("fravaer", codes, false, func(r *schemas.Row) *schemas.Absent { return &r.Absent }),
-		blobColumn("indhold", func(r *schemas.Row) *[]byte { return &r.Payload }),
-		blobColumn("headere", func(r *schemas.Row) *[]byte { return &r.Headers }),
-		blobColumn("raa_noegle", func(r *schemas.Row) *[]byte { return &r.RawKey }),
-		textColumn("skema", codes, false, func(r *schemas.Row) *string { return &r.Schema }),
-		textColumn("grundlag", codes, false, func(r *schemas.Row) *string { return &r.Canonical }),
+		textColumn("stroem", codes, true, func(r *row) *schemas.Stream { return &r.Stream }),
+		numberColumn("stroem_offset", parquet.Int64, true, func(r *row) *int64 { return &r.Offset }),
+		numberColumn("loebenr", parquet.Int32, true, func(r *row) *int32 { return &r.Ordinal }),
+		numberColumn("generation", parquet.Int32, true, func(r *row) *int32 { return &r.Generation }),
+		textColumn("kilde_system", codes, true, func(r *row) *schemas.System { return &r.System }),
+		textColumn("haendelse_id", plain, false, func(r *row) *string { return &r.EventID }),
+		textColumn("haendelse", codes, true, func(r *row) *string { return &r.Event }),
+		numberColumn("ankommet", parquet.Timestamp, true,
+			func(r *row) *schemas.Instant { return &r.Arrived }),
+		numberColumn("leverance", parquet.Date, true, func(r *row) *schemas.Day { return &r.Leverance }),
+		textColumn("udfald", codes, true, func(r *row) *schemas.Outcome { return &r.Outcome }),
+		textColumn("fund", codes, false, func(r *row) *string { return &r.Finding }),
+		textColumn("kommunekode", codes, true, func(r *row) *schemas.Kommunekode { return &r.Kommune }),
+		textColumn("datasaet", codes, true, func(r *row) *schemas.DatasetName { return &r.Dataset }),
+		textColumn("noegle", plain, false, func(r *row) *string { return &r.Key }),
+		textColumn("omfang", plain, false, func(r *row) *string { return &r.Scope }),
+		textColumn("operation", codes, true, func(r *row) *schemas.Op { return &r.Op }),
+		boundColumn("gyldig_fra", schemas.Always, func(r *row) *schemas.Day { return &r.From }),
+		boundColumn("gyldig_til", schemas.Open, func(r *row) *schemas.Day { return &r.To }),
+		numberColumn("kilde_registreret", parquet.Timestamp, false,
+			func(r *row) *schemas.Instant { return &r.Registered }),
+		numberColumn("udsagt", parquet.Timestamp, false,
+			func(r *row) *schemas.Instant { return &r.Stated }),
+		numberColumn("sekvens", parquet.Int64, false, func(r *row) *int64 { return &r.Sequence }),
+		flagColumn("baggrund", func(r *row) *bool { return &r.Background }),
+		textColumn("oejebliksbillede", codes, false, func(r *row) *string { return &r.Snapshot }),
+		numberColumn("antal", parquet.Int64, false, func(r *row) *int64 { return &r.Count }),
+		textColumn("fravaer", codes, false, func(r *row) *schemas.Absent { return &r.Absent }),
+		blobColumn("indhold", func(r *row) *[]byte { return &r.Payload }),
+		blobColumn("headere", func(r *row) *[]byte { return &r.Headers }),
+		blobColumn("raa_noegle", func(r *row) *[]byte { return &r.RawKey }),
+		textColumn("skema", codes, false, func(r *row) *string { return &r.Schema }),
+		textColumn("grundlag", codes, false, func(r *row) *string { return &r.Canonical }),
 		reservedColumn("noegle_id"),
 	}
 }
@@ -108,14 +121,16 @@ func textColumn[T ~string](name string, dict, stats bool, at func(*schemas.Row) 
 		setT: func(r *schemas.Row, s string) { *at(r) = T(s) }}
 }
 
-func numberColumn[T ~int32 | ~int64](name string, k parquet.Kind, stats bool, at func(*schemas.Row) *T) journalColumn {
+func numberColumn[T ~int32 | ~int64](name string, k parquet.Kind, stats bool,
+	at func(*schemas.Row) *T) journalColumn {
 	return journalColumn{name: name, kind: k, stats: stats,
 		num:  func(r *schemas.Row) int64 { return int64(*at(r)) },
 		setN: func(r *schemas.Row, n int64) { *at(r) = T(n) }}
 }
 
-// bound is a bound of valid time: its infinity is null, which foreign readers can show.
-func boundColumn(name string, infinity schemas.Day, at func(*schemas.Row) *schemas.Day) journalColumn {
+// boundColumn is a bound of valid time: its infinity is null, which foreign readers can show.
+func boundColumn(name string, infinity schemas.Day,
+	at func(*schemas.Row) *schemas.Day) journalColumn {
 	c := numberColumn(name, parquet.Date, false, at)
 	c.null, c.nil = func(n int64) bool { return n == int64(infinity) }, int64(infinity)
 	return c
@@ -138,7 +153,7 @@ func blobColumn(name string, at func(*schemas.Row) *[]byte) journalColumn {
 		setB: func(r *schemas.Row, b []byte) { *at(r) = b }}
 }
 
-// reserved is a column that is always null in this format.
+// reservedColumn is a column that is always null in this format.
 func reservedColumn(name string) journalColumn {
 	return journalColumn{name: name, kind: parquet.String, dict: true,
 		num: func(*schemas.Row) int64 { return 0 }, setN: func(*schemas.Row, int64) {},
@@ -172,16 +187,18 @@ func writeParquet(w io.Writer, b *parquet.Batch) (*parquet.Meta, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := pw.Write(b); err != nil {
+	if err := pw.WriteGroup(b); err != nil {
 		return nil, err
 	}
 	return pw.Close()
 }
 
-// blockRows is how many rows are taken out of their columns at a time: small enough to stay in the cache.
+// blockRows is how many rows are taken out of their columns at a time: small enough to stay in the
+// cache.
 const blockRows = 512
 
-// rowUnpacker turns columns into rows. Strings of its rows may be kept for ever, byte slices until the next block.
+// rowUnpacker turns columns into rows. Strings of its rows may be kept for ever, byte slices until
+// the next block.
 type rowUnpacker struct {
 	cols []journalColumn
 	seen []internTable
@@ -266,7 +283,7 @@ func (u *rowUnpacker) loadText(c *journalColumn, v *parquet.Vector, lo, n int) {
 	}
 }
 
-// intern gives equal bytes the same string. It forgets all when it holds internMax values.
+// internTable gives equal bytes the same string. It forgets all when it holds internMax values.
 type internTable struct {
 	last string
 	all  map[string]string

@@ -1,7 +1,6 @@
 package sinks
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,15 +14,16 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// rules are the decisions that keep invariants 2 and 3, as values: the simulation plants a mistake in each and
-// must see it.
+// journalRules are the decisions that keep invariants 2 and 3, as values: the simulation plants a
+// mistake in each and must see it.
 type journalRules struct {
 	// follows takes the record at an offset into the entry.
 	follows func(s *course, offset int64) error
-	// admits lets an entry that takes a stream on from one offset build on a journal in which it stands at has.
+	// admits lets an entry that takes a stream on from one offset build on a journal in which it
+	// stands at has.
 	admits func(try int, from, has int64) error
 	// all is where every stream stands after an entry.
-	all func(before map[schemas.Stream]Position, moved map[schemas.Stream]streamMove) map[schemas.Stream]Position
+	all func(before positions, moved moves) positions
 }
 
 func protocol() journalRules {
@@ -37,10 +37,10 @@ func admitNext(_ int, from, has int64) error {
 	return nil
 }
 
-func carryOn(before map[schemas.Stream]Position, moved map[schemas.Stream]streamMove) map[schemas.Stream]Position {
+func carryOn(before positions, moved moves) positions {
 	all := maps.Clone(before)
 	if all == nil {
-		all = map[schemas.Stream]Position{}
+		all = positions{}
 	}
 	for s, m := range moved {
 		all[s] = m.position()
@@ -48,7 +48,8 @@ func carryOn(before map[schemas.Stream]Position, moved map[schemas.Stream]stream
 	return all
 }
 
-// File names begin with what the rows are: raw records are kept for a shorter time than domain events.
+// File names begin with what the rows are: raw records are kept for a shorter time than domain
+// events.
 const (
 	filesRaw    = "raa"
 	filesEvents = "haendelser"
@@ -62,9 +63,10 @@ const hashPart = 16
 // createTries bounds how often a file is written whose outcome is unknown.
 const createTries = 5
 
-// Commit makes the entry durable and visible, all of it or nothing: first its files, then the entry of the log that
-// names them (docs/decisions/0001-commit-protocol.md). Nil: it stands. ErrLostRace: nothing stands; begin again from
-// Progress, which is up to date. Another error: unknown; OpenJournal tells, from where it resumes exactly.
+// Commit makes the entry durable and visible, all of it or nothing: first its files, then the entry
+// of the log that names them (docs/decisions/0001-commit-protocol.md). Nil: it stands. ErrLostRace:
+// nothing stands; begin again from Progress, which is up to date. Another error: unknown;
+// OpenJournal tells, from where it resumes exactly.
 func (e *Entry) Commit(ctx context.Context) error {
 	if e.spent {
 		return errSpent
@@ -92,14 +94,6 @@ func (e *Entry) commit(ctx context.Context) error {
 	return e.j.append(ctx, in, adds)
 }
 
-func (e *Entry) release() {
-	for _, b := range []*parquet.Batch{e.raw, e.events} {
-		b.Reset()
-		e.j.spare.Put(b)
-	}
-	e.raw, e.events = nil, nil
-}
-
 // write makes the entry's files durable. No reader sees them yet.
 func (e *Entry) write(ctx context.Context) ([]delta.Add, error) {
 	var adds []delta.Add
@@ -120,25 +114,28 @@ func (e *Entry) write(ctx context.Context) ([]delta.Add, error) {
 }
 
 func (e *Entry) writeFile(ctx context.Context, kind string, b *parquet.Batch) (delta.Add, error) {
-	var buf bytes.Buffer
-	buf.Grow(b.Size()/2 + 1<<10)
-	m, err := e.j.files.write(&buf, b)
+	buf := e.j.buffer()
+	defer e.j.giveBack(buf)
+	m, err := e.j.files.write(buf, b)
 	if err != nil {
 		return delta.Add{}, err
 	}
 	data := buf.Bytes()
-	name := fmt.Sprintf("%s-%s-%020d-%s.parquet", kind, e.writer, e.base.version+1, m.SHA256[:hashPart])
+	name := fmt.Sprintf("%s-%s-%020d-%s.parquet", kind, e.writer, e.base.version+1,
+		m.SHA256[:hashPart])
 	if err := e.j.create(ctx, name, data, m.SHA256); err != nil {
 		return delta.Add{}, err
 	}
-	return delta.Add{Path: name, Partition: map[string]string{}, Size: m.Bytes, DataChange: true,
-		Stats: fmt.Sprintf(`{"numRecords":%d}`, m.Rows), Tags: map[string]string{tagSHA256: m.SHA256}}, nil
+	stats, err := delta.Stats(m, b.Fields)
+	if err != nil {
+		return delta.Add{}, err
+	}
+	return delta.Add{Path: name, Size: m.Bytes, DataChange: true, Stats: stats,
+		Partition: map[string]string{}, Tags: map[string]string{delta.TagSHA256: m.SHA256}}, nil
 }
 
-const tagSHA256 = "sha256"
-
-// create makes a file with a content name. A lost answer is resolved by reading back; a file that is there with the same
-// bytes is ours.
+// create makes a file with a content name. A lost answer is resolved by reading back; a file that
+// is there with the same bytes is ours.
 func (j *Journal) create(ctx context.Context, name string, data []byte, sum string) error {
 	key := j.prefix + "/" + name
 	var err error
@@ -181,8 +178,8 @@ func (j *Journal) holds(ctx context.Context, key string, size int64, sum string)
 	return digest(data) == sum, nil
 }
 
-// append names the files in the next entry of the log. Losing the number to an entry that moved other streams only
-// costs another try: same files, next number.
+// append names the files in the next entry of the log. Losing the number to an entry that moved
+// other streams only costs another try: same files, next number.
 func (j *Journal) append(ctx context.Context, in *entryInfo, adds []delta.Add) error {
 	version, err := j.claim(ctx, in, adds)
 	if err == nil && version > 0 && version%j.every == 0 {
@@ -219,7 +216,8 @@ func (j *Journal) claim(ctx context.Context, in *entryInfo, adds []delta.Add) (i
 }
 
 // next is the entry that follows h, or ErrLostRace.
-func (j *Journal) next(h journalHead, try int, in *entryInfo, adds []delta.Add) (*delta.Commit, error) {
+func (j *Journal) next(h journalHead, try int, in *entryInfo,
+	adds []delta.Add) (*delta.Commit, error) {
 	at := *in
 	at.Format, at.Previous = journalFormat, h.hash
 	txns := map[string]int64{}
@@ -255,27 +253,29 @@ func (j *Journal) see(ctx context.Context, v int64) error {
 	return nil
 }
 
-// checkpoint shortens the next start. One that is missing or half made costs that start time and nothing else, so
-// that its errors are of no interest.
+// checkpoint shortens the next start. One that is missing or half made costs that start time and
+// nothing else, so that its errors are of no interest.
 func (j *Journal) checkpoint(ctx context.Context, version int64) {
 	if s, err := j.log.Snapshot(ctx, version); err == nil {
 		_ = j.log.Checkpoint(ctx, s)
 	}
 }
 
-// CommitGap goes past records that are missing: [from, to) of the stream. It is the only way to do so, and
-// the only way for a stream to begin at another offset than 0. from is where the stream stands. The reason says
-// why and who accepted it, without personal data. Errors as of Entry.Commit.
-func (j *Journal) CommitGap(ctx context.Context, writer string, stream schemas.Stream, from, to int64,
-	reason string) error {
+// CommitGap goes past records that are missing: [from, to) of the stream. It is the only way to do
+// so, and the only way for a stream to begin at another offset than 0. from is where the stream
+// stands. The reason says why and who accepted it, without personal data. Errors as of
+// Entry.Commit.
+func (j *Journal) CommitGap(ctx context.Context, writer string, stream schemas.Stream,
+	from, to int64, reason string) error {
 	if to <= from || from < 0 || reason == "" {
 		return fmt.Errorf("gap of stream %s: want from < to and a reason, have %d, %d", stream, from, to)
 	}
 	if has := j.known().positions[stream].Next; has != from {
-		return fmt.Errorf("gap of stream %s: from %d, but it stands at %d: %w", stream, from, has, ErrLostRace)
+		return fmt.Errorf("gap of stream %s: from %d, but it stands at %d: %w",
+			stream, from, has, ErrLostRace)
 	}
 	in := &entryInfo{Kind: kindGap, Writer: writer, Reason: reason,
-		Moved: map[schemas.Stream]streamMove{stream: {From: from, Next: to}}}
+		Moved: moves{stream: {From: from, Next: to}}}
 	if err := j.append(ctx, in, nil); err != nil {
 		return fmt.Errorf("gap of stream %s: %w", stream, err)
 	}

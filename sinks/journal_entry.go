@@ -1,7 +1,9 @@
 package sinks
 
 import (
+	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,8 +12,9 @@ import (
 	"github.com/flis-dk/flis/sinks/parquet"
 )
 
-// Entry collects what becomes one atomic entry: rows, and how far each stream has been read. Not safe for
-// concurrent use; several entries of one Journal may be filled at once. After Commit it is spent.
+// Entry collects what becomes one atomic entry: rows, and how far each stream has been read. Not
+// safe for concurrent use; several entries of one Journal may be filled at once. After Commit it is
+// spent.
 type Entry struct {
 	j       *Journal
 	writer  string
@@ -30,7 +33,7 @@ type Entry struct {
 	schemas   fingerprints
 }
 
-// reach is how far the entry takes a stream.
+// course is how far the entry takes a stream.
 type course struct {
 	stream  schemas.Stream
 	from    int64
@@ -70,8 +73,9 @@ func (p *fingerprints) add(s string) {
 
 func (p *fingerprints) sorted() []string { return slices.Sorted(maps.Keys(p.all)) }
 
-// NewEntry begins an entry on what is known of the journal now. The writer's id is of lower-case letters, digits
-// and hyphens; it is part of file names, and no two processes that live at the same time have the same.
+// NewEntry begins an entry on what is known of the journal now. The writer's id is of lower-case
+// letters, digits and hyphens; it is part of file names, and no two processes that live at the same
+// time have the same.
 func (j *Journal) NewEntry(writer string) *Entry {
 	e := &Entry{j: j, writer: writer, base: j.known(), streams: map[schemas.Stream]*course{},
 		cols: journalColumns(), counts: map[countKey]*recordCount{}}
@@ -80,22 +84,59 @@ func (j *Journal) NewEntry(writer string) *Entry {
 }
 
 func (j *Journal) batch(cols []journalColumn) *parquet.Batch {
-	if b, ok := j.spare.Get().(*parquet.Batch); ok {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if n := len(j.batches); n > 0 {
+		b := j.batches[n-1]
+		j.batches = j.batches[:n-1]
 		return b
 	}
 	return parquet.NewBatch(fieldsOf(cols))
 }
 
-// Size is the memory that the rows take, in bytes: the caller commits at its own threshold.
-func (e *Entry) Size() int { return e.raw.Size() + e.events.Size() }
+func (j *Journal) buffer() *bytes.Buffer {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if n := len(j.buffers); n > 0 {
+		b := j.buffers[n-1]
+		j.buffers = j.buffers[:n-1]
+		return b
+	}
+	return &bytes.Buffer{}
+}
 
-// Len is the number of rows.
-func (e *Entry) Len() int { return e.raw.Len() + e.events.Len() }
+// release gives the entry's memory to the next one.
+func (e *Entry) release() {
+	e.j.mu.Lock()
+	defer e.j.mu.Unlock()
+	for _, b := range []*parquet.Batch{e.raw, e.events} {
+		if b.Reset(); len(e.j.batches) < spareMax {
+			e.j.batches = append(e.j.batches, b)
+		}
+	}
+	e.raw, e.events = nil, nil
+}
 
-// Add appends rows and copies what it keeps. The rows of a record come together: ordinal 0, then ascending ordinals;
-// records of a stream come in order of offset, the first at the stream's Next, each at the one after the last
-// (ErrHole; Advance goes past offsets that hold no record). ErrLostRace: the stream has moved past the row
-// already. After an error the entry is spent.
+func (j *Journal) giveBack(b *bytes.Buffer) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if b.Reset(); len(j.buffers) < spareMax {
+		j.buffers = append(j.buffers, b)
+	}
+}
+
+// Size is the memory that the rows take, in bytes: the caller commits at its own threshold. 0 when spent.
+func (e *Entry) Size() int {
+	if e.raw == nil {
+		return 0
+	}
+	return e.raw.Size() + e.events.Size()
+}
+
+// Add appends rows and copies what it keeps. The rows of a record come together: ordinal 0, then
+// ascending ordinals; records of a stream come in order of offset, the first at the stream's Next,
+// each at the one after the last (ErrHole; Advance goes past offsets that hold no record).
+// ErrLostRace: the stream has moved past the row already. After an error the entry is spent.
 func (e *Entry) Add(rows ...schemas.Row) error {
 	if e.spent {
 		return errSpent
@@ -109,14 +150,14 @@ func (e *Entry) Add(rows ...schemas.Row) error {
 	return nil
 }
 
-var errSpent = fmt.Errorf("entry is spent: begin a new one")
+var errSpent = errors.New("entry is spent: begin a new one")
 
 func (e *Entry) add(r *schemas.Row) error {
 	if r.System != e.j.system {
 		return fmt.Errorf("row is of system %s, the journal of %s", r.System, e.j.system)
 	}
 	if r.From == schemas.Open || r.To == schemas.Always || r.Generation != 0 {
-		return fmt.Errorf("row has gyldig_fra at the end or gyldig_til at the start of time, or a generation")
+		return errors.New("row has a generation, or its gyldig_fra or gyldig_til is a reversed infinity")
 	}
 	s := e.reach(r.Stream)
 	to := e.events
@@ -177,9 +218,10 @@ func (e *Entry) count(r *schemas.Row) {
 	e.lastCount.Records++
 }
 
-// Advance says that the stream has been read up to p.Next, and what its last record was. Offsets between the last
-// row added and p.Next hold no record in the log (control batches, aborted or compacted records), and the entry
-// says how many. A p.Next behind what was added is an error. A zero Anchor keeps the one before.
+// Advance says that the stream has been read up to p.Next, and what its last record was. Offsets
+// between the last row added and p.Next hold no record in the log (control batches, aborted or
+// compacted records), and the entry says how many. A p.Next behind what was added is an error. A
+// zero Anchor keeps the one before.
 func (e *Entry) Advance(stream schemas.Stream, p Position) error {
 	if e.spent {
 		return errSpent
@@ -201,8 +243,8 @@ func (e *Entry) Advance(stream schemas.Stream, p Position) error {
 }
 
 // moved is every stream that the entry takes on.
-func (e *Entry) moved() map[schemas.Stream]streamMove {
-	m := map[schemas.Stream]streamMove{}
+func (e *Entry) moved() moves {
+	m := moves{}
 	for name, s := range e.streams {
 		if s.next > s.from {
 			m[name] = streamMove{From: s.from, Next: s.next, Empty: s.empty, Anchor: s.anchor}

@@ -8,8 +8,15 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// journalFormat is the number in each entry; docs/decisions/0002-journal.md says what it stands for.
+// journalFormat is the number in each entry; docs/decisions/0002-journal.md says what it stands
+// for.
 const journalFormat = 1
+
+// positions is where each stream stands; moves is how an entry takes them there.
+type (
+	positions = map[schemas.Stream]Position
+	moves     = map[schemas.Stream]streamMove
+)
 
 // The kinds of entries.
 const (
@@ -22,10 +29,11 @@ type entryInfo struct {
 	Format   int64  `json:"format"`
 	Kind     string `json:"kind"`
 	Writer   string `json:"writer"`
-	Previous string `json:"previous"` // SHA-256 of the exact bytes of the entry before, hex; "" in entry 0
+	Previous string `json:"previous"` // SHA-256 of the bytes of the entry before; "" in entry 0
 
-	Moved map[schemas.Stream]streamMove `json:"moved"`
-	All   map[schemas.Stream]Position   `json:"all,omitempty"` // where every stream stood after this entry, in each checkpointEvery-th
+	Moved moves `json:"moved"`
+	// All is where every stream stands after this entry: in every checkpointEvery-th.
+	All positions `json:"all,omitempty"`
 
 	Records   int64         `json:"records"` // rows of ordinal 0
 	Events    int64         `json:"events"`  // all other rows
@@ -35,8 +43,8 @@ type entryInfo struct {
 	Reason    string        `json:"reason,omitempty"` // of a gap: why, and who accepted it
 }
 
-// move is what an entry does to one stream: every offset of [From, Next) is a record of the entry, or one of
-// the Empty offsets that the log has no record at.
+// streamMove is what an entry does to one stream: every offset of [From, Next) is a record of the
+// entry, or one of the Empty offsets that the log has no record at.
 type streamMove struct {
 	From   int64  `json:"from"`
 	Next   int64  `json:"next"`

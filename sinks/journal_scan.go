@@ -19,8 +19,8 @@ type Want struct {
 	Events  bool // ordinals from 1
 	Raw     bool // ordinal 0
 	Payload bool // else Payload, Headers and RawKey are nil, and cost nothing
-	// Datasets limits the events to these and to snapshots of their whole areas; rows that name no dataset
-	// (seals, heartbeats, parked parts) always come. None = no limit.
+	// Datasets limits the events to these and to snapshots of their whole areas; rows that name no
+	// dataset (seals, heartbeats, parked parts) always come. None = no limit.
 	Datasets []schemas.DatasetName
 }
 
@@ -33,11 +33,13 @@ func (w *Want) takes(r *schemas.Row) bool {
 	})
 }
 
-// Scan hands fn each row of the entries in (from, to], in the order in which they were written: entry, then raw
-// records before events, then as added. A file is read whole, its SHA-256 compared, and only then opened (invariant 7;
-// ErrDamaged): memory is that of one file. The row is valid until fn returns: CloneRow keeps it; its strings may be
-// kept as they are. An error of fn ends the scan and is returned as it is.
-func (j *Journal) Scan(ctx context.Context, from, to int64, want Want, fn func(*schemas.Row) error) error {
+// Scan hands fn each row of the entries in (from, to], in the order in which they were written:
+// entry, then raw records before events, then as added. A file is read whole, its SHA-256 compared,
+// and only then opened (invariant 7; ErrDamaged): memory is that of one file. The row is valid
+// until fn returns: CloneRow keeps it; its strings may be kept as they are. An error of fn ends the
+// scan and is returned as it is.
+func (j *Journal) Scan(ctx context.Context, from, to int64, want Want,
+	fn func(*schemas.Row) error) error {
 	s := j.scanner(want)
 	for v := from + 1; v <= to; v++ {
 		c, _, err := j.log.Entry(ctx, v)
@@ -57,7 +59,8 @@ func (j *Journal) Scan(ctx context.Context, from, to int64, want Want, fn func(*
 // CloneRow copies a row so that it outlives the scan.
 func CloneRow(r *schemas.Row) schemas.Row {
 	c := *r
-	c.Payload, c.Headers, c.RawKey = bytes.Clone(r.Payload), bytes.Clone(r.Headers), bytes.Clone(r.RawKey)
+	c.Payload, c.Headers = bytes.Clone(r.Payload), bytes.Clone(r.Headers)
+	c.RawKey = bytes.Clone(r.RawKey)
 	return c
 }
 
@@ -78,7 +81,8 @@ func (j *Journal) scanner(want Want) *journalScanner {
 	return &journalScanner{j: j, want: want, fields: fieldsOf(cols), un: newRowUnpacker(cols)}
 }
 
-func (s *journalScanner) entry(ctx context.Context, c *delta.Commit, fn func(*schemas.Row) error) error {
+func (s *journalScanner) entry(ctx context.Context, c *delta.Commit,
+	fn func(*schemas.Row) error) error {
 	for i := range c.Adds {
 		a := &c.Adds[i]
 		raw := strings.HasPrefix(a.Path, filesRaw+"-")
@@ -97,12 +101,14 @@ type scanStopped struct{ err error }
 
 func (s scanStopped) Error() string { return s.err.Error() }
 
-func (s *journalScanner) file(ctx context.Context, a *delta.Add, fn func(*schemas.Row) error) error {
+func (s *journalScanner) file(ctx context.Context, a *delta.Add,
+	fn func(*schemas.Row) error) error {
 	data, err := s.read(ctx, a)
 	if err != nil {
 		return fmt.Errorf("scan journal %s: file %s: %w", s.j.system, a.Path, err)
 	}
-	err = s.j.files.scan(bytes.NewReader(data), int64(len(data)), s.fields, func(b *parquet.Batch) error {
+	in := bytes.NewReader(data)
+	err = s.j.files.scan(in, in.Size(), s.fields, func(b *parquet.Batch) error {
 		return s.un.each(b, func(r *schemas.Row) error {
 			if !s.want.takes(r) {
 				return nil
@@ -137,7 +143,7 @@ func (s *journalScanner) read(ctx context.Context, a *delta.Add) ([]byte, error)
 	if n, err := o.ReadAt(s.buf, 0); err != nil && (!errors.Is(err, io.EOF) || n < len(s.buf)) {
 		return nil, err
 	}
-	if digest(s.buf) != a.Tags[tagSHA256] {
+	if digest(s.buf) != a.Tags[delta.TagSHA256] {
 		return nil, fmt.Errorf("%w: its SHA-256 is not that of its entry", ErrDamaged)
 	}
 	return s.buf, nil

@@ -15,17 +15,18 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// Suspects remembers, over the death of the process, which records were being judged: a record that kills the process
-// twice while it is judged alone is to be parked (POISON). A process that died over a chunk judges it again record by
-// record; that costs time only, so that a death with another cause does no harm.
+// Suspects remembers, over the death of the process, which records were being judged: a record that
+// kills the process twice while it is judged alone is to be parked (POISON). A process that died
+// over a chunk judges it again record by record; that costs time only, so that a death with another
+// cause does no harm.
 //
-//	from, to, ok := sus.Range(stream)   // ok: judge the offsets of [from, to) one by one, with Alone before each
-//	err := sus.Chunk(stream, from, to)  // before any other chunk is judged
+//	from, to, ok, err := sus.Range(stream) // ok: judge [from, to) one by one, Alone before each
+//	err = sus.Chunk(stream, from, to)      // before any other chunk is judged
 //
-// A note is one small write to a local file without fsync: it costs microseconds and outlives the process, not
-// the machine, and no record kills a machine. The folder belongs to one process at a time and must be there when
-// the process starts anew; without it nothing is parked as poison, and nothing else is lost. Safe for
-// concurrent use.
+// A note is one small write to a local file without fsync: it costs microseconds and outlives the
+// process, not the machine, and no record kills a machine. The folder belongs to one process at a
+// time and must be there when the process starts anew; without it nothing is parked as poison, and
+// nothing else is lost. Safe for concurrent use.
 type Suspects struct {
 	dir string
 
@@ -39,8 +40,8 @@ type suspect struct {
 	foreign bool // at is of a process that died
 }
 
-// note is what a file holds: the chunk [From, To), the record in it that is being judged alone, and how often a
-// process died over records of it that it judged alone.
+// note is what a file holds: the chunk [From, To), the record in it that is being judged alone, and
+// how often a process died over records of it that it judged alone.
 type note struct {
 	From   int64         `json:"from"`
 	To     int64         `json:"to"`
@@ -59,8 +60,8 @@ func OpenSuspects(dir string) (*Suspects, error) {
 	return &Suspects{dir: dir, open: map[schemas.Stream]*suspect{}}, nil
 }
 
-// Range is the chunk that a process died over; ok is false where none did. Once the stream's progress is past to,
-// it says nothing.
+// Range is the chunk that a process died over; ok is false where none did. Once the stream's
+// progress is past to, it says nothing.
 func (s *Suspects) Range(stream schemas.Stream) (from, to int64, ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,8 +84,8 @@ func (s *Suspects) Chunk(stream schemas.Stream, from, to int64) error {
 	return x.write(note{From: from, To: to, Alone: -1})
 }
 
-// Alone notes that the record is about to be judged by itself, and gives how often a process died over it. At
-// PoisonDeaths it notes nothing: the caller parks the record unread.
+// Alone notes that the record is about to be judged by itself, and gives how often a process died
+// over it. At PoisonDeaths it notes nothing: the caller parks the record unread.
 func (s *Suspects) Alone(stream schemas.Stream, offset int64) (deaths int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +101,8 @@ func (s *Suspects) Alone(stream schemas.Stream, offset int64) (deaths int, err e
 	return n.Deaths[offset], x.write(n)
 }
 
-// Clear notes that nothing is being judged: after a clean stop, or when the chunk is in the journal.
+// Clear notes that nothing is being judged: after a clean stop, or when the chunk is in the
+// journal.
 func (s *Suspects) Clear(stream schemas.Stream) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +130,8 @@ func (s *Suspects) of(stream schemas.Stream) (*suspect, error) {
 	if x, ok := s.open[stream]; ok {
 		return x, nil
 	}
-	f, err := os.OpenFile(filepath.Join(s.dir, digest([]byte(stream))[:hashPart]), os.O_RDWR|os.O_CREATE, 0o640)
+	name := filepath.Join(s.dir, digest([]byte(stream))[:hashPart])
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("open suspects of %s: %w", stream, pathless(err))
 	}
@@ -167,7 +170,8 @@ func (x *suspect) write(n note) error {
 	return nil
 }
 
-// readNote takes a note that is torn as none. A record that was alone when the process died has one death more.
+// readNote takes a note that is torn as none. A record that was alone when the process died has one
+// death more.
 func readNote(f io.Reader) (note, bool, error) {
 	none := note{Alone: -1}
 	line, err := bufio.NewReader(f).ReadBytes('\n')
@@ -179,7 +183,8 @@ func readNote(f io.Reader) (note, bool, error) {
 	}
 	body := line[crcBytes : len(line)-1]
 	var n note
-	if string(line[:crcBytes]) != fmt.Sprintf("%08x", crc32.ChecksumIEEE(body)) || json.Unmarshal(body, &n) != nil {
+	sum := fmt.Sprintf("%08x", crc32.ChecksumIEEE(body))
+	if string(line[:crcBytes]) != sum || json.Unmarshal(body, &n) != nil {
 		return none, false, nil
 	}
 	if n.Alone >= 0 {

@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/sinks/parquet"
 	"github.com/flis-dk/flis/sinks/store"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -88,7 +91,7 @@ func TestJournalColumnsAreRow(t *testing.T) {
 	cols := journalColumns()
 	var dirty schemas.Row
 	full := fullRow()
-	full.Generation = 7
+	full.Generation, full.Offset = 7, 9
 	b := parquet.NewBatch(fieldsOf(cols))
 	for i := range cols {
 		cols[i].put(b.Vectors[i], &full)
@@ -98,7 +101,42 @@ func TestJournalColumnsAreRow(t *testing.T) {
 		return nil
 	}))
 	require.Equal(t, full, dirty)
-	require.NotContains(t, fmt.Sprintf("%+v", full), ":0 ", "fullRow must set every field: %+v", full)
+	for v, i := reflect.ValueOf(full), 0; i < v.NumField(); i++ {
+		require.False(t, v.Field(i).IsZero(), "fullRow must set %s", v.Type().Field(i).Name)
+	}
+}
+
+// A sender's bytes that are no UTF-8 do not make the file unreadable for others.
+func TestJournalForeignBytes(t *testing.T) {
+	j := openTest(t, store.NewMemory())
+	r := record(testStream, 0, 0)[0]
+	r.EventID = "//cura/0101|\xe6\xff"
+	commit(t, j, "w", r)
+	require.Equal(t, "//cura/0101|\uFFFD", scanAll(t, j, Want{Raw: true})[0].EventID)
+}
+
+// Four writers of one process and two of another, each with a stream of its own; run with -race.
+func TestJournalConcurrent(t *testing.T) {
+	st := store.NewMemory()
+	shared := openTest(t, st)
+	const entries = 20
+	var all sync.WaitGroup
+	for k, j := range []*Journal{shared, shared, shared, shared, openTest(t, st), openTest(t, st)} {
+		all.Go(func() {
+			s := schemas.NewStream("c", "raw.cura.borger.v1", k)
+			for o := range int64(entries) {
+				e := j.NewEntry(fmt.Sprintf("w%d", k))
+				if !assert.NoError(t, e.Add(record(s, o, 1)...)) || !assert.NoError(t, e.Commit(context.Background())) {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	a, err := shared.Verify(context.Background(), nil)
+	require.NoError(t, err)
+	require.Empty(t, a.Problems)
+	require.Equal(t, []int64{6 * entries, 6 * entries, 6 * entries}, []int64{a.Entries, a.Records, a.Events})
 }
 
 func TestJournalManyRows(t *testing.T) {
@@ -357,7 +395,7 @@ func TestJournalCheckpointLost(t *testing.T) {
 	}
 	for i, err := range st.List(context.Background(), "journal/cura/_delta_log/", "") {
 		require.NoError(t, err)
-		if !strings.HasSuffix(i.Key, "0.json") && strings.Contains(i.Key, "checkpoint") {
+		if strings.HasSuffix(i.Key, ".checkpoint.parquet") {
 			require.NoError(t, st.Delete(context.Background(), i.Key))
 		}
 	}

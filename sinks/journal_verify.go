@@ -42,19 +42,21 @@ type Gap struct {
 	Reason   string
 }
 
-// Verify reads everything from the first entry on: entries contiguous and chained by hash, each file there with its
-// size and SHA-256, the offsets of each stream without a hole but for accepted gaps, each record and event once, as
-// many as the entries count. It goes on after a problem; an error is a world that cannot be read at all. progress is called after
-// each entry and may be nil. Memory is that of one file.
+// Verify reads everything from the first entry on: entries contiguous and chained by hash, each
+// file there with its size and SHA-256, the offsets of each stream without a hole but for accepted
+// gaps, each record and event once, as many as the entries count. It goes on after a problem; an
+// error is a world that cannot be read at all. progress is called after each entry and may be nil.
+// Memory is that of one file.
 func (j *Journal) Verify(ctx context.Context, progress func(*JournalAudit)) (*JournalAudit, error) {
-	v := &journalVerifier{j: j, a: &JournalAudit{System: j.system}, scan: j.scanner(Want{Events: true, Raw: true}),
-		h: journalHead{version: -1, positions: map[schemas.Stream]Position{}}}
-	s, err := j.log.Snapshot(ctx, -1)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return v.a, nil
-	case err != nil:
+	v := &journalVerifier{j: j, a: &JournalAudit{System: j.system},
+		scan: j.scanner(Want{Events: true, Raw: true}),
+		h:    journalHead{version: -1, positions: positions{}}}
+	s, err := j.snapshot(ctx)
+	if err != nil {
 		return v.a, fmt.Errorf("verify journal %s: %w", j.system, err)
+	}
+	if s == nil {
+		return v.a, nil
 	}
 	for n := int64(0); n <= s.Version; n++ {
 		if err := v.entry(ctx, n); err != nil {
@@ -78,7 +80,8 @@ type journalVerifier struct {
 }
 
 func (v *journalVerifier) problem(format string, args ...any) {
-	v.a.Problems = append(v.a.Problems, Problem{Entry: v.h.version, Text: fmt.Sprintf(format, args...)})
+	p := Problem{Entry: v.h.version, Text: fmt.Sprintf(format, args...)}
+	v.a.Problems = append(v.a.Problems, p)
 }
 
 func (v *journalVerifier) entry(ctx context.Context, n int64) error {
@@ -104,7 +107,8 @@ func (v *journalVerifier) entry(ctx context.Context, n int64) error {
 		return nil
 	}
 	if in.Previous != before.hash {
-		v.problem("entry %d follows an entry of SHA-256 %.12s, entry %d has %.12s", n, in.Previous, n-1, before.hash)
+		v.problem("entry %d follows an entry of SHA-256 %.12s, entry %d has %.12s",
+			n, in.Previous, n-1, before.hash)
 	}
 	v.positions(c, in)
 	v.files(ctx, c, in)
@@ -123,7 +127,7 @@ func (v *journalVerifier) positions(c *delta.Commit, in *entryInfo) {
 			v.problem("stream %s: entry %d moves it to %d, its txn says %d", s, n, m.Next, t)
 		}
 		if in.Kind == kindGap {
-			v.a.Gaps = append(v.a.Gaps, Gap{Entry: n, Stream: s, From: m.From, To: m.Next, Reason: in.Reason})
+			v.a.Gaps = append(v.a.Gaps, Gap{n, s, m.From, m.Next, in.Reason})
 			v.a.Missing += m.Next - m.From
 		}
 		v.a.Empty += m.Empty
@@ -181,19 +185,19 @@ type entryRecount struct {
 	incomplete      bool
 }
 
-// place is the last row of a stream, in the raw file and in that of the events.
+// lastRow is the last row of a stream, in the raw file and in that of the events.
 type lastRow struct {
-	stream     schemas.Stream
-	move       streamMove
-	records    int64
-	raw        int64
-	event      int64
-	ordinal    int32
-	generation int32
+	stream  schemas.Stream
+	move    streamMove
+	records int64
+	raw     int64 // offset of the last record
+	event   int64 // offset and ordinal of the last event
+	ordinal int32
 }
 
 func newEntryRecount(in *entryInfo) *entryRecount {
-	return &entryRecount{in: in, counts: map[recordCount]int64{}, at: map[schemas.Stream]*lastRow{}, faults: map[string]int64{}}
+	return &entryRecount{in: in, counts: map[recordCount]int64{},
+		at: map[schemas.Stream]*lastRow{}, faults: map[string]int64{}}
 }
 
 // row takes rows as they lie: ascending (offset, ordinal) of a stream proves each to be there once.
@@ -251,7 +255,8 @@ func (k *entryRecount) differences() []string {
 		delete(k.counts, t)
 	}
 	if len(k.counts) > 0 {
-		out = append(out, fmt.Sprintf("its files hold %d kinds of records that it does not count", len(k.counts)))
+		out = append(out, fmt.Sprintf("its files hold %d kinds of records that it does not count",
+			len(k.counts)))
 	}
 	return out
 }
@@ -266,8 +271,9 @@ func (k *entryRecount) streams() []string {
 			has = p.records
 		}
 		if k.in.Kind != kindGap && has+m.Empty != m.Next-m.From {
-			out = append(out, fmt.Sprintf("stream %s from %d to %d holds %d records and %d empty offsets: %s",
-				s, m.From, m.Next, has, m.Empty, missing(m.Next-m.From-has-m.Empty)))
+			const text = "stream %s from %d to %d holds %d records and %d empty offsets: %s"
+			lacks := missing(m.Next - m.From - has - m.Empty)
+			out = append(out, fmt.Sprintf(text, s, m.From, m.Next, has, m.Empty, lacks))
 		}
 	}
 	return out

@@ -72,6 +72,7 @@ type verdict struct {
 	settled  schemas.Day
 	began    map[schemas.System]string
 	late     int64
+	parked   int64
 	changed  []schemas.Day // days whose state changes or that are revised
 }
 
@@ -142,7 +143,24 @@ func (j *judge) judge() (*verdict, error) {
 		}
 	}
 	j.settle(v, today)
+	v.parked = j.parked()
 	return v, nil
+}
+
+// parked counts what is parked of the unit's sources, over all days that the accounts hold.
+func (j *judge) parked() (n int64) {
+	seen := map[schemas.System]bool{}
+	for _, a := range j.agreements {
+		v := j.views[a.System]
+		if v == nil || seen[a.System] {
+			continue
+		}
+		seen[a.System] = true
+		for _, d := range v.Days(j.unit.Kommune) {
+			n += v.Of(j.unit.Kommune, d).Parked
+		}
+	}
+	return n
 }
 
 // carry takes over what the certificate before says of days.
@@ -247,11 +265,8 @@ func (j *judge) report(d schemas.Day) *DayReport {
 		deadline = max(deadline, deadlineOf(d, a.Deadline))
 		r.Sources = append(r.Sources, s)
 	}
-	if len(r.Sources) == 0 && !said {
+	if len(r.Sources) == 0 {
 		return nil
-	}
-	if len(r.Sources) == 0 { // rows of a system that has no agreement with the unit any more
-		r.State, deadline = Provisional, deadlineOf(d, 0)
 	}
 	if r.State == Provisional {
 		if j.now >= deadline {
@@ -368,14 +383,4 @@ func (j *judge) settle(v *verdict, today schemas.Day) {
 
 func (j *judge) owed(d schemas.Day) bool {
 	return slices.ContainsFunc(j.agreements, func(a schemas.Agreement) bool { return j.expected(&a, d) })
-}
-
-// summary is the state of a unit's newest day, for flis status.
-func summary(c *Certificate) (day, state string) {
-	for d, s := range c.Calendar {
-		if d > day {
-			day, state = d, s.State
-		}
-	}
-	return day, state
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/flis-dk/flis/schemas"
@@ -33,7 +31,7 @@ once, and whoever finds one begun finishes that very one.`,
 			if !once {
 				return stopped(in.closeOn(c.Context(), units))
 			}
-			closer, err := in.newCloser(c.Context())
+			closer, err := in.newCloser()
 			if err != nil {
 				return err
 			}
@@ -65,6 +63,10 @@ func (in *installation) units(kommune, area string) ([]schemas.Unit, error) {
 	return fit, nil
 }
 
-func (in *installation) newCloser(context.Context) (*sinks.Closer, error) {
-	return sinks.NewCloser(in.closeDeps()), nil
+func (in *installation) newCloser() (*sinks.Closer, error) {
+	deps, err := in.closeDeps()
+	if err != nil {
+		return nil, err
+	}
+	return sinks.NewCloser(deps), nil
 }

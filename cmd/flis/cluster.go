@@ -81,19 +81,7 @@ func (in *installation) newFeed(ctx context.Context, cl *cluster, s schemas.Syst
 	if _, err := cl.topics(ctx, in, s); err != nil {
 		return nil, err
 	}
-	encoders, ids := map[string]*avro.Schema{}, map[string]uint32{}
-	schema := func(topic string) (*avro.Schema, error) {
-		if encoders[topic] == nil {
-			text, err := in.catalog.TopicSchema(topic)
-			if err != nil {
-				return nil, err
-			}
-			if encoders[topic], err = avro.Admit(text); err != nil {
-				return nil, err
-			}
-		}
-		return encoders[topic], nil
-	}
+	ids := map[string]uint32{}
 	return &streams.Feed{
 		Producer: publisher{kafka.NewProducer(cl.Client)},
 		Key:      key, Clock: in.clock,
@@ -101,17 +89,18 @@ func (in *installation) newFeed(ctx context.Context, cl *cluster, s schemas.Syst
 			if id, ok := ids[topic]; ok {
 				return id, nil
 			}
-			sc, err := schema(topic)
-			if err != nil {
-				return 0, err
+			sc, ok := in.catalog.TopicSchema(topic)
+			if !ok {
+				return 0, fmt.Errorf("topic %s has no schema", topic)
 			}
+			var err error
 			ids[topic], err = in.registry.Register(ctx, topic+"-value", sc.JSON)
 			return ids[topic], err
 		},
 		Encode: func(topic string, json []byte) ([]byte, error) {
-			sc, err := schema(topic)
-			if err != nil {
-				return nil, err
+			sc, ok := in.catalog.TopicSchema(topic)
+			if !ok {
+				return nil, fmt.Errorf("topic %s has no schema", topic)
 			}
 			return encodeEvent(sc, json)
 		},

@@ -148,11 +148,11 @@ func (in *installation) checkRegistry(ctx context.Context) (string, error) {
 	for _, s := range in.systems() {
 		for _, e := range in.catalog.Events(s) {
 			topic := schemas.RawTopic(s, e)
-			text, err := in.catalog.TopicSchema(topic)
-			if err != nil {
-				return "", err
+			sc, ok := in.catalog.TopicSchema(topic)
+			if !ok {
+				return "", fmt.Errorf("topic %s has no schema", topic)
 			}
-			if _, err := in.registry.Register(ctx, topic+"-value", text); err != nil {
+			if _, err := in.registry.Register(ctx, topic+"-value", sc.JSON); err != nil {
 				return "", err
 			}
 		}

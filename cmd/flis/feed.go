@@ -97,7 +97,7 @@ func (in *installation) feedFile(ctx context.Context, cl *cluster, feed *streams
 	if err != nil {
 		return streams.Sent{}, err
 	}
-	if in.catalog.IsFile(s) {
+	if s == cprSystem {
 		return in.feedCPR(ctx, cl, feed, file, d, f)
 	}
 	before, err := cl.controls(ctx, s)

@@ -60,7 +60,7 @@ func (in *installation) runOnce(ctx context.Context, cl *cluster) error {
 	if err := in.normaliseAll(ctx, cl, true); err != nil {
 		return err
 	}
-	closer, err := in.newCloser(ctx)
+	closer, err := in.newCloser()
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (in *installation) normalise(ctx context.Context, cl *cluster, s schemas.Sy
 
 // closeOn closes round after round until ctx ends.
 func (in *installation) closeOn(ctx context.Context, units []schemas.Unit) error {
-	closer, err := in.newCloser(ctx)
+	closer, err := in.newCloser()
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package main_test
 
 import (
 	"bufio"
@@ -50,21 +50,21 @@ var homes = map[string][]string{
 // layers, lowest first: a package may import its own layer's root and what is below.
 var layers = map[string]int{"schemas": 0, "transforms": 1, "streams": 2, "sinks": 2, "cmd": 3}
 
-type source struct {
+type goFile struct {
 	path string // relative to the module
 	file *ast.File
 	set  *token.FileSet
 	text []byte
 }
 
-func (s *source) dir() string  { return filepath.ToSlash(filepath.Dir(s.path)) }
-func (s *source) room() string { return strings.Split(s.path, "/")[0] }
-func (s *source) test() bool {
+func (s *goFile) dir() string  { return filepath.ToSlash(filepath.Dir(s.path)) }
+func (s *goFile) room() string { return strings.Split(s.path, "/")[0] }
+func (s *goFile) test() bool {
 	return strings.HasSuffix(s.path, "_test.go") || strings.HasSuffix(s.dir(), "test")
 }
 
-func sources(t *testing.T) []*source {
-	var all []*source
+func goFiles(t *testing.T) []*goFile {
+	var all []*goFile
 	err := filepath.WalkDir(moduleRoot, func(p string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -85,7 +85,7 @@ func sources(t *testing.T) []*source {
 			return err
 		}
 		rel, err := filepath.Rel(moduleRoot, p)
-		all = append(all, &source{path: filepath.ToSlash(rel), file: file, set: set, text: text})
+		all = append(all, &goFile{path: filepath.ToSlash(rel), file: file, set: set, text: text})
 		return err
 	})
 	require.NoError(t, err)
@@ -94,7 +94,7 @@ func sources(t *testing.T) []*source {
 }
 
 func TestTidySizes(t *testing.T) {
-	for _, s := range sources(t) {
+	for _, s := range goFiles(t) {
 		lines := bufio.NewScanner(bytes.NewReader(s.text))
 		n := 0
 		for lines.Scan() {
@@ -120,7 +120,7 @@ func TestTidySizes(t *testing.T) {
 }
 
 func TestTidyImports(t *testing.T) {
-	for _, s := range sources(t) {
+	for _, s := range goFiles(t) {
 		for _, i := range s.file.Imports {
 			path := strings.Trim(i.Path.Value, `"`)
 			if own, ok := strings.CutPrefix(path, modulePath); ok {
@@ -143,7 +143,7 @@ func TestTidyImports(t *testing.T) {
 	}
 }
 
-func checkLayer(t *testing.T, s *source, own string) {
+func checkLayer(t *testing.T, s *goFile, own string) {
 	t.Helper()
 	room := strings.Split(own, "/")[0]
 	switch {
@@ -165,7 +165,7 @@ var (
 )
 
 func TestTidyWords(t *testing.T) {
-	for _, s := range sources(t) {
+	for _, s := range goFiles(t) {
 		for n, line := range strings.Split(string(s.text), "\n") {
 			if unfinished.MatchString(line) && !strings.HasPrefix(s.path, "cmd/flis/tidy") {
 				t.Errorf("%s:%d: unfinished work is not left in the code", s.path, n+1)
@@ -181,7 +181,7 @@ func TestTidyWords(t *testing.T) {
 }
 
 func TestTidyDeclarations(t *testing.T) {
-	for _, s := range sources(t) {
+	for _, s := range goFiles(t) {
 		if s.test() {
 			continue
 		}
@@ -219,7 +219,7 @@ func exportedFunction(d *ast.FuncDecl) bool {
 	return ok && id.IsExported()
 }
 
-func checkExportedTypes(t *testing.T, s *source, d *ast.GenDecl) {
+func checkExportedTypes(t *testing.T, s *goFile, d *ast.GenDecl) {
 	t.Helper()
 	if d.Tok != token.TYPE || s.room() == "cmd" {
 		return
@@ -235,7 +235,7 @@ func checkExportedTypes(t *testing.T, s *source, d *ast.GenDecl) {
 // TestTidyReading keeps the second reading of CPR a second one: it imports the standard library only.
 func TestTidyReading(t *testing.T) {
 	found := false
-	for _, s := range sources(t) {
+	for _, s := range goFiles(t) {
 		if !strings.HasPrefix(s.path, "cmd/flis/cprreading") || strings.HasSuffix(s.path, "_compare_test.go") {
 			continue
 		}

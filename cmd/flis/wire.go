@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,11 +36,15 @@ type installation struct {
 	out        *cobra.Command // where a verb says what it does
 }
 
+// cprSystem is the one system whose deliveries are files of records.
+const cprSystem schemas.System = "cpr"
+
 // The folders of an installation. Journal and delivered tables are two roots, for two identities.
 const (
 	internalName  = "intern"
 	deliveredName = "levering"
 	brokerName    = "broker"
+	scratchName   = "kladde" // sorting room of the close
 )
 
 func openInstallation(c *cobra.Command) (*installation, error) {
@@ -78,8 +83,9 @@ func newInstallation(c *cobra.Command, cfg *config, clock func() time.Time) (*in
 	if in.registry, err = openRegistry(cfg, builtin); err != nil {
 		return nil, err
 	}
-	parsers := map[schemas.System]transforms.Parser{"cpr": transforms.Parser(cpr.NewParser(in.lists.Holder))}
-	in.catalog, err = transforms.Load(schemas.Builtin, in.files, in.lists, in.agreements, in.registry, parsers)
+	in.catalog, err = transforms.Load(transforms.Sources{Builtin: schemas.Builtin, Mappings: transforms.Mappings,
+		Overlay: in.files, Lists: in.lists, Agreements: in.agreements, Registry: in.registry,
+		Parsers: map[schemas.System]transforms.Parser{cprSystem: transforms.Parser(cpr.NewParser(in.lists.Holder))}})
 	if err != nil {
 		return nil, usage("load catalog: %w", err)
 	}
@@ -116,10 +122,10 @@ func openRegistry(cfg *config, files []fs.FS) (avro.Registry, error) {
 
 func (in *installation) openStores() error {
 	var err error
-	if in.internal, err = store.NewLocal(filepath.Join(in.cfg.Dir, internalName)); err != nil {
+	if in.internal, err = store.OpenLocal(filepath.Join(in.cfg.Dir, internalName)); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	if in.delivered, err = store.NewLocal(filepath.Join(in.cfg.Dir, deliveredName)); err != nil {
+	if in.delivered, err = store.OpenLocal(filepath.Join(in.cfg.Dir, deliveredName)); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
 	return nil
@@ -149,4 +155,49 @@ func (in *installation) journals(ctx context.Context) (map[schemas.System]*sinks
 		all[s] = j
 	}
 	return all, nil
+}
+
+// closeDeps is what a closer works with. Scratch files hold personal data and have no name once they are open.
+func (in *installation) closeDeps() (sinks.Deps, error) {
+	engine, err := in.engine(in.internal, in.delivered)
+	return sinks.Deps{
+		Journal:      sinks.JournalEvents(in.internal),
+		Tables:       in.delivered,
+		Engine:       engine,
+		Agreements:   in.agreements,
+		Datasets:     in.datasets,
+		Clock:        in.clock,
+		Progress:     in.closeProgress,
+		Fingerprints: map[string]string{"katalog": in.catalog.Fingerprint(), "kodelister": in.lists.Fingerprint()},
+		Writer:       writerID(),
+		Build:        build(),
+	}, err
+}
+
+func (in *installation) engine(state, delivered store.Store) (*sinks.Tables, error) {
+	return sinks.NewTables(sinks.TablesConfig{State: state, Delivered: delivered, Datasets: in.datasets,
+		Dir: filepath.Join(in.cfg.Dir, scratchName)})
+}
+
+// closeProgress shows that a long close goes on.
+func (in *installation) closeProgress(p sinks.Progress) {
+	if p.Certificate == 0 && p.Rows > 0 && p.Rows%progressRows == 0 {
+		in.out.Printf("closing: %d journal rows read\n", p.Rows)
+	}
+}
+
+const progressRows = 100_000
+
+// build names the program by what the Go tool noted in it.
+func build() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return info.Main.Version
 }

@@ -58,6 +58,9 @@ func (c *Confluent) ByID(ctx context.Context, id uint32) (string, error) {
 	if answer.SchemaType != "" && answer.SchemaType != "AVRO" || len(answer.References) > 0 {
 		return "", fmt.Errorf("ask registry for schema %d: it is no Avro schema that stands alone: %w", id, ErrUnknownID)
 	}
+	if answer.Schema == "" {
+		return "", fmt.Errorf("ask registry for schema %d: the answer has no schema", id)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.byID[id] = answer.Schema
@@ -83,6 +86,9 @@ func (c *Confluent) Register(ctx context.Context, subject, schema string) (uint3
 	err = c.call(ctx, http.MethodPost, "/subjects/"+url.PathEscape(subject)+"/versions", body, &answer)
 	if err != nil {
 		return 0, fmt.Errorf("register schema %s: %w", subject, err)
+	}
+	if answer.ID == 0 {
+		return 0, fmt.Errorf("register schema %s: the answer has no id", subject)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -69,13 +69,13 @@ func (w *walker) flat(kind schemas.Type, v *Value) bool {
 	case schemas.Boolean:
 		b, have := w.take(1)
 		if !have || b[0] > 1 {
-			return have && w.fail("a boolean is 0 or 1") || false
+			return have && w.fail("a boolean is 0 or 1")
 		}
 		v.Int, ok = int64(b[0]), true
 	case schemas.Decimal:
 		b, have := w.text(false)
 		if !have || len(b) > 8 {
-			return have && w.fail("a decimal has more than 18 digits") || false
+			return have && w.fail("a decimal has more than 18 digits")
 		}
 		v.Int, ok = unscaled(b), true
 	case schemas.Timestamp:

@@ -41,17 +41,17 @@ type node struct {
 	children []node
 }
 
-func (n *node) convert(v Value) Value {
+// convert makes of a float, or of an integer where the reader has a float, the bits of a double.
+func (n *node) convert(v *Value) {
 	switch {
 	case n.kind == Float:
 		f := math.Float32frombits(binary.LittleEndian.Uint32(v.Bytes))
-		return Value{Int: int64(math.Float64bits(float64(f)))}
+		*v = Value{Int: int64(math.Float64bits(float64(f)))}
 	case n.kind == Double:
-		return Value{Int: int64(binary.LittleEndian.Uint64(v.Bytes))}
+		*v = Value{Int: int64(binary.LittleEndian.Uint64(v.Bytes))}
 	case n.toFloat:
-		return Value{Int: int64(math.Float64bits(float64(v.Int)))}
+		*v = Value{Int: int64(math.Float64bits(float64(v.Int)))}
 	}
-	return v
 }
 
 // NewScan resolves the writer's schema against the reader's and binds the paths ("a.b"; nullable records are stepped

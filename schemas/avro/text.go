@@ -84,7 +84,7 @@ func (p *printer) leaf(t *Type) {
 	n.slot = 0
 	var v [1]Value
 	p.w.dst = v[:]
-	p.w.leaf(&n)
+	p.w.node(&n)
 	switch t.Kind {
 	case Boolean:
 		p.out = strconv.AppendBool(p.out, v[0].Int == 1)
@@ -93,14 +93,24 @@ func (p *printer) leaf(t *Type) {
 	case Float, Double:
 		p.float(v[0].Float())
 	case Bytes, Fixed:
-		runes := make([]rune, len(v[0].Bytes))
-		for i, b := range v[0].Bytes {
-			runes[i] = rune(b)
-		}
-		p.text(string(runes))
+		p.bytes(v[0].Bytes)
 	default:
 		p.text(string(v[0].Bytes))
 	}
+}
+
+// bytes writes one character for each byte, all but ASCII escaped.
+func (p *printer) bytes(data []byte) {
+	const hex = "0123456789abcdef"
+	p.out = append(p.out, '"')
+	for _, b := range data {
+		if b < ' ' || b > '~' || b == '"' || b == '\\' {
+			p.out = append(p.out, '\\', 'u', '0', '0', hex[b>>4], hex[b&15])
+			continue
+		}
+		p.out = append(p.out, b)
+	}
+	p.out = append(p.out, '"')
 }
 
 func (p *printer) float(f float64) {

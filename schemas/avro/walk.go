@@ -88,10 +88,27 @@ func (w *walker) node(n *node) bool {
 			}
 		}
 		return true
+	case String, Bytes:
+		b, ok := w.text(n.kind == String)
+		if ok && n.slot >= 0 {
+			v := &w.dst[n.slot]
+			v.Null, v.Bytes = false, b
+		}
+		return ok
+	case Int, Long:
+		i, ok := w.long()
+		if ok && n.kind == Int && int64(int32(i)) != i {
+			return w.fail("an int has 32 bits")
+		}
+		if ok && n.slot >= 0 {
+			w.dst[n.slot] = Value{Int: i}
+			n.convert(&w.dst[n.slot])
+		}
+		return ok
 	case Union:
 		i, ok := w.long()
-		if !ok || i < 0 || i >= int64(len(n.children)) {
-			return ok && w.fail("the union has no such branch") || false
+		if !ok || uint64(i) >= uint64(len(n.children)) {
+			return ok && w.fail("the union has no such branch")
 		}
 		return w.node(&n.children[i])
 	case Array, Map:
@@ -104,57 +121,52 @@ func (w *walker) node(n *node) bool {
 	case Null:
 		return true
 	}
-	return w.leaf(n)
+	return w.rare(n)
 }
 
-func (w *walker) leaf(n *node) bool {
+// rare is the kinds that vendors seldom use.
+func (w *walker) rare(n *node) bool {
 	var v Value
 	var ok bool
 	switch n.kind {
 	case Boolean:
-		v.Bytes, ok = w.take(1)
-		if ok && v.Bytes[0] > 1 {
+		b, have := w.take(1)
+		if have && b[0] > 1 {
 			return w.fail("a boolean is 0 or 1")
 		}
-		if ok {
-			v.Int, v.Bytes = int64(v.Bytes[0]), nil
+		if ok = have; ok {
+			v.Int = int64(b[0])
 		}
-	case Int, Long:
-		v.Int, ok = w.long()
-		if ok && n.kind == Int && int64(int32(v.Int)) != v.Int {
-			return w.fail("an int has 32 bits")
-		}
-	case Float, Double:
-		v.Bytes, ok = w.take(n.size)
-	case Fixed:
-		v.Bytes, ok = w.take(n.size)
 	case Enum:
 		v.Int, ok = w.long()
-		if ok && (v.Int < 0 || v.Int >= int64(len(n.symbols))) {
+		if ok && uint64(v.Int) >= uint64(len(n.symbols)) {
 			return w.fail("the enum has no such symbol")
 		}
 		if ok {
 			v.Bytes = n.symbols[v.Int]
 		}
-	default:
-		v.Bytes, ok = w.text(n.kind == String)
+	default: // Float, Double, Fixed
+		v.Bytes, ok = w.take(n.size)
 	}
 	if ok && n.slot >= 0 {
-		w.dst[n.slot] = n.convert(v)
+		n.convert(&v)
+		w.dst[n.slot] = v
 	}
 	return ok
 }
 
 func (w *walker) text(utf bool) ([]byte, bool) {
 	n, ok := w.long()
-	if !ok || n < 0 || n > int64(len(w.data)-w.pos) {
-		return nil, ok && w.fail("a length claims more bytes than there are") || false
+	if !ok || uint64(n) > uint64(len(w.data)-w.pos) {
+		return nil, ok && w.fail("a length claims more bytes than there are")
 	}
-	b, ok := w.take(int(n))
-	if ok && utf && !utf8.Valid(b) {
+	end := w.pos + int(n)
+	b := w.data[w.pos:end:end]
+	w.pos = end
+	if utf && !utf8.Valid(b) {
 		return nil, w.fail("text is not UTF-8")
 	}
-	return b, ok
+	return b, true
 }
 
 func (w *walker) blocks(n *node) bool {
@@ -188,7 +200,7 @@ func (w *walker) block() (count int64, end int, ok bool) {
 	if count < 0 {
 		size, ok := w.long()
 		if !ok || size < 0 || size > int64(len(w.data)-w.pos) {
-			return 0, 0, ok && w.fail("a length claims more bytes than there are") || false
+			return 0, 0, ok && w.fail("a length claims more bytes than there are")
 		}
 		count, end = -count, w.pos+int(size)
 	}

@@ -247,3 +247,14 @@ func (l *Lists) Municipalities() []schemas.Kommunekode {
 	slices.Sort(open)
 	return open
 }
+
+// HasLocal says whether a system has a list of that name of its own.
+func (l *Lists) HasLocal(s schemas.System, name string) bool {
+	prefix := string(s) + schemas.KeySeparator + name + schemas.KeySeparator
+	for key := range l.lists[local].entries {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}

@@ -94,7 +94,7 @@ func (s *Snapshot) checkpoint() (*parquet.Checkpoint, error) {
 		return nil, err
 	}
 	c := &parquet.Checkpoint{ID: s.Metadata.ID, Schema: schema, PartitionColumns: s.Metadata.PartitionColumns,
-		Configuration: s.Metadata.Configuration, Txns: s.Txns}
+		Configuration: withStats(s.Metadata.Configuration, s.Metadata.Schema), Txns: s.Txns}
 	for _, p := range slices.Sorted(maps.Keys(s.Files)) {
 		a := s.Files[p]
 		values := map[string]*string{}
@@ -116,7 +116,7 @@ func fromCheckpoint(version int64, c *parquet.Checkpoint) (*Snapshot, error) {
 		return nil, err
 	}
 	s := &Snapshot{Version: version, Files: map[string]Add{}, Txns: c.Txns, Metadata: Metadata{
-		ID: c.ID, Schema: cs, PartitionColumns: c.PartitionColumns, Configuration: c.Configuration}}
+		ID: c.ID, Schema: cs, PartitionColumns: c.PartitionColumns, Configuration: splitStats(c.Configuration, cs)}}
 	for _, f := range c.Files {
 		if err := store.CheckKey(f.Path); err != nil {
 			return nil, err
@@ -144,15 +144,26 @@ func (l *Log) hint(ctx context.Context) (*hint, error) {
 // the same, and the error tells why should that fail.
 func (l *Log) fromCheckpoint(ctx context.Context, version int64) (*Snapshot, error) {
 	h, err := l.hint(ctx)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
 	if err != nil || h.Version < 0 || version >= 0 && h.Version > version {
 		return nil, err
 	}
+	s, err := l.readCheckpoint(ctx, h)
+	if err != nil {
+		return nil, damaged(fmt.Errorf("checkpoint %d: %w", h.Version, err))
+	}
+	return s, nil
+}
+
+func (l *Log) readCheckpoint(ctx context.Context, h *hint) (*Snapshot, error) {
 	b, err := store.ReadLimit(ctx, l.st, l.checkpointKey(h.Version), checkpointBytes)
 	if err != nil {
 		return nil, err
 	}
 	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != h.Tags[TagSHA256] {
-		return nil, fmt.Errorf("checkpoint %d: its SHA-256 is not that of _last_checkpoint", h.Version)
+		return nil, errors.New("its SHA-256 is not that of _last_checkpoint")
 	}
 	c, err := parquet.ReadCheckpoint(b)
 	if err != nil {

@@ -180,20 +180,13 @@ func (m *Metadata) encode() (object, error) {
 	}
 	return object{
 		"id": m.ID, "format": object{"provider": "parquet", "options": object{}}, "schemaString": schema,
-		"partitionColumns": orEmpty(m.PartitionColumns), "configuration": orEmptyMap(m.Configuration),
+		"partitionColumns": orEmpty(m.PartitionColumns), "configuration": withStats(m.Configuration, m.Schema),
 	}, nil
 }
 
 var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 
 func orEmpty(s []string) []string { return append([]string{}, s...) }
-
-func orEmptyMap(m map[string]string) map[string]string {
-	if m == nil {
-		return map[string]string{}
-	}
-	return m
-}
 
 // encode writes all fields that readers ask for (rule 6).
 func (a *Add) encode() (object, error) {

@@ -11,6 +11,9 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
+// ErrDamaged: the log has a hole, or an entry that does not follow from those before it. Never store.ErrNotFound too.
+var ErrDamaged = errors.New("log is damaged")
+
 // Log is the log of the table at a prefix of a store.
 type Log struct {
 	st     store.Store
@@ -24,7 +27,9 @@ const entrySuffix = ".json"
 
 func (l *Log) folder() string { return l.prefix + "/_delta_log/" }
 
-func (l *Log) key(version int64) string { return fmt.Sprintf("%s%020d%s", l.folder(), version, entrySuffix) }
+func (l *Log) key(version int64) string {
+	return fmt.Sprintf("%s%020d%s", l.folder(), version, entrySuffix)
+}
 
 // Entry reads one entry, and gives its bytes too; store.ErrNotFound when there is none.
 func (l *Log) Entry(ctx context.Context, version int64) (*Commit, []byte, error) {
@@ -80,8 +85,10 @@ func (l *Log) Snapshot(ctx context.Context, version int64) (*Snapshot, error) {
 	}
 	err := l.replay(ctx, s, version)
 	switch {
+	case err != nil && checkpointErr != nil: // its cause is told, not wrapped: a hint that is not there is no missing table
+		return nil, fmt.Errorf("read table %s: %w (checkpoint: %v)", l.prefix, err, checkpointErr)
 	case err != nil:
-		return nil, fmt.Errorf("read table %s: %w", l.prefix, errors.Join(err, checkpointErr))
+		return nil, fmt.Errorf("read table %s: %w", l.prefix, err)
 	case s.Version < 0:
 		return nil, fmt.Errorf("read table %s: %w", l.prefix, store.ErrNotFound)
 	case version >= 0 && s.Version != version:
@@ -109,17 +116,25 @@ func (l *Log) replay(ctx context.Context, s *Snapshot, version int64) error {
 			return nil
 		}
 		if v != s.Version+1 {
-			return fmt.Errorf("entry %d is missing, entry %d is there", s.Version+1, v)
+			return fmt.Errorf("%w: entry %d is missing, entry %d is there", ErrDamaged, s.Version+1, v)
 		}
 		c, _, err := l.Entry(ctx, v)
-		if err != nil {
-			return err
+		if err == nil {
+			err = s.Apply(v, c)
 		}
-		if err := s.Apply(v, c); err != nil {
-			return err
+		if err != nil {
+			return damaged(err)
 		}
 	}
 	return nil
+}
+
+// damaged keeps the text only of what was not found: the caller must not take it for a table that is not there.
+func damaged(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w: %s", ErrDamaged, err.Error())
+	}
+	return err
 }
 
 // version is the number of an entry's key.
@@ -131,4 +146,3 @@ func (l *Log) version(key string) (int64, bool) {
 	v, err := strconv.ParseInt(name, 10, 64)
 	return v, err == nil && v >= 0
 }
-

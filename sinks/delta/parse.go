@@ -127,7 +127,7 @@ func (c *Commit) metadata(m *metadataJSON) error {
 	if err != nil {
 		return err
 	}
-	c.Metadata = &Metadata{ID: m.ID, Schema: cs, PartitionColumns: m.PartitionColumns, Configuration: m.Configuration}
+	c.Metadata = &Metadata{ID: m.ID, Schema: cs, PartitionColumns: m.PartitionColumns, Configuration: splitStats(m.Configuration, cs)}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package delta
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,24 +11,28 @@ import (
 	"github.com/flis-dk/flis/sinks/parquet"
 )
 
-// Stats makes the stats of an Add: the count of rows, and min, max and nulls of the fields that m has them of.
-// Decimals are their exact digits (rule 14), timestamps UTC text (rule 13).
+// Stats makes the stats of an Add: the count of rows, and min, max and nulls of the fields with Stats. Decimals are
+// their exact digits (rule 14), timestamps UTC text (rule 13). They are whole or not there at all: where one bound
+// has no form that all readers share there is only the count, for delta-rs takes a missing bound for one that no
+// value meets.
 func Stats(m *parquet.Meta, fields []parquet.Field) (string, error) {
 	mins, maxs, nulls := object{}, object{}, object{}
+	whole := true
 	for i := range fields {
 		f := &fields[i]
 		s, ok := m.Stats[f.Name]
-		if !ok {
+		if !ok || !hasStats(f) {
 			continue
 		}
 		nulls[f.Name] = s.Nulls
-		lo, hi := statValue(f, s.Min), statValue(f, s.Max)
-		if lo != nil && hi != nil {
-			mins[f.Name], maxs[f.Name] = lo, hi
+		if s.Min == nil {
+			continue
 		}
+		mins[f.Name], maxs[f.Name] = statValue(f, s.Min), statValue(f, s.Max)
+		whole = whole && mins[f.Name] != nil && maxs[f.Name] != nil
 	}
 	o := object{"numRecords": m.Rows}
-	if len(nulls) > 0 {
+	if whole && len(nulls) > 0 {
 		o["minValues"], o["maxValues"], o["nullCount"] = mins, maxs, nulls
 	}
 	b, err := Canonical(o)
@@ -82,12 +87,28 @@ func decimalText(x int64, scale int) string {
 	return sign + digits[:at] + "." + digits[at:]
 }
 
+type statsJSON struct {
+	NumRecords *int64                     `json:"numRecords"`
+	MinValues  map[string]json.RawMessage `json:"minValues"`
+	MaxValues  map[string]json.RawMessage `json:"maxValues"`
+	NullCount  map[string]int64           `json:"nullCount"`
+}
+
+// checkStats says whether they are whole: see Stats.
 func checkStats(s string) error {
-	var j struct {
-		NumRecords *int64 `json:"numRecords"`
-	}
+	var j statsJSON
 	if err := json.Unmarshal([]byte(s), &j); err != nil || j.NumRecords == nil {
-		return fmt.Errorf("stats have no numRecords")
+		return errors.New("stats have no numRecords")
+	}
+	for c, nulls := range j.NullCount {
+		_, lo := j.MinValues[c]
+		_, hi := j.MaxValues[c]
+		if lo != hi || lo == (nulls == *j.NumRecords) {
+			return fmt.Errorf("stats of %s are not whole", c)
+		}
+	}
+	if len(j.MinValues) > len(j.NullCount) || len(j.MaxValues) > len(j.NullCount) {
+		return errors.New("stats have bounds without nullCount")
 	}
 	return nil
 }

@@ -157,7 +157,7 @@ func (c *columns) distinct(f *Field, v *Vector) (arrow.Array, error) {
 	n := len(v.ints)
 	switch {
 	case v.bytes:
-		t, n = arrow.BinaryTypes.String, len(v.ends) // Arrow panics in the statistics of a Binary one
+		t, n = arrow.BinaryTypes.String, len(v.ends)
 		offsets := append(c.int32s[:0], 0)
 		for _, e := range v.ends {
 			offsets = append(offsets, int32(e))

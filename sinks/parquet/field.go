@@ -32,7 +32,7 @@ type Field struct {
 	Precision, Scale int  // of a Decimal
 	Nullable         bool //
 	Dictionary       bool // few distinct values: codes and constants. On unique values it costs two thirds of the speed
-	Stats            bool // min, max and nulls in Meta and in the footer; never of a column that names a person
+	Stats            bool // min, max and nulls in Meta; never of a column that names a person
 }
 
 // decimalMax is the greatest precision whose every value fits int64.
@@ -96,6 +96,8 @@ const (
 	batchRows       = 16 << 10
 )
 
+// properties has no statistics in the footer: Arrow writes negative null counts into it, at which delta-rs opens the
+// file no more, and a table's log has those of the files.
 func properties(fields []Field) *parquet.WriterProperties {
 	opts := []parquet.WriterProperty{
 		parquet.WithVersion(parquet.V2_LATEST), parquet.WithDataPageVersion(parquet.DataPageV1),
@@ -106,9 +108,6 @@ func properties(fields []Field) *parquet.WriterProperties {
 	for _, f := range fields {
 		if f.Dictionary && f.Kind != Bool {
 			opts = append(opts, parquet.WithDictionaryFor(f.Name, true))
-		}
-		if f.Stats {
-			opts = append(opts, parquet.WithStatsFor(f.Name, true))
 		}
 	}
 	return parquet.NewWriterProperties(opts...)

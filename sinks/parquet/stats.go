@@ -1,9 +1,13 @@
 package parquet
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
-// Stat is what a file's column spans. Min and Max are int64 or string, both nil where there is no value, of a Bool
-// or Binary, and where a string is longer than 64 bytes.
+// Stat is what a file's column spans. Min and Max are int64 or string, both nil where there is no value, and of a
+// Bool or Binary. Of strings longer than 64 bytes they are bounds: the beginning, and for Max the last rune there is
+// after it.
 type Stat struct {
 	Min, Max any
 	Nulls    int64
@@ -12,8 +16,10 @@ type Stat struct {
 // statBytes is the longest string that goes into statistics.
 const statBytes = 64
 
+const lastRune = "\U0010FFFF"
+
 type stat struct {
-	some, long       bool
+	some             bool
 	nulls            int64
 	minInt, maxInt   int64
 	minText, maxText []byte
@@ -52,22 +58,26 @@ func (s *stat) addInt(x int64) {
 }
 
 func (s *stat) addText(x []byte) {
+	lo, hi := x, x
 	if len(x) > statBytes {
-		s.long = true
-		return
+		cut := statBytes
+		for cut > 0 && !utf8.RuneStart(x[cut]) {
+			cut--
+		}
+		lo, hi = x[:cut], append(x[:cut:cut], lastRune...)
 	}
-	if !s.some || bytes.Compare(x, s.minText) < 0 {
-		s.minText = append(s.minText[:0], x...)
+	if !s.some || bytes.Compare(lo, s.minText) < 0 {
+		s.minText = append(s.minText[:0], lo...)
 	}
-	if !s.some || bytes.Compare(x, s.maxText) > 0 {
-		s.maxText = append(s.maxText[:0], x...)
+	if !s.some || bytes.Compare(hi, s.maxText) > 0 {
+		s.maxText = append(s.maxText[:0], hi...)
 	}
 	s.some = true
 }
 
 func (s *stat) stat(f *Field) Stat {
 	switch {
-	case !s.some || s.long:
+	case !s.some:
 		return Stat{Nulls: s.nulls}
 	case f.bytes():
 		return Stat{Min: string(s.minText), Max: string(s.maxText), Nulls: s.nulls}

@@ -63,6 +63,21 @@ func (w *Writer) Write(b *Batch) error {
 	return w.err
 }
 
+// WriteGroup adds the rows of b as a row group of their own, whatever their size, without the copy that gathering
+// takes: for a caller whose batch is the whole file. An empty batch adds nothing.
+func (w *Writer) WriteGroup(b *Batch) error {
+	if w.err == nil {
+		w.err = b.check(w.fields)
+	}
+	if w.err == nil {
+		w.err = w.flush()
+	}
+	if w.err == nil && b.Len() > 0 {
+		w.err = w.group(b)
+	}
+	return w.err
+}
+
 func (w *Writer) write(b *Batch) error {
 	if err := b.check(w.fields); err != nil {
 		return err

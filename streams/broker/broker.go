@@ -1,8 +1,10 @@
-// Package broker is the embedded Kafka broker of demo, tests and small installations: kfake, kept in a folder.
+// Package broker is the embedded Kafka broker of demo, tests and small installations: kfake, kept
+// in a folder.
 //
-// It owns one folder: data that survive kill -9, a lock that lets one process in at a time, and the file
-// broker.addr by which commands started beside it find it. It refuses a folder that another process serves. It is
-// no cluster: one node, plain text, loopback only, no LogAppendTime, and retention by Trim alone.
+// It owns one folder: data that survive kill -9, a lock that lets one process in at a time, and the
+// file broker.addr by which commands started beside it find it. It refuses a folder that another
+// process serves. It is no cluster: one node, plain text, loopback only, no LogAppendTime, and
+// retention by Trim alone.
 //
 //	b, err := broker.Start("flis-data/broker", broker.Options{})
 //	defer b.Close()
@@ -19,6 +21,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +31,8 @@ import (
 
 // Options of an embedded broker. The zero value is good.
 type Options struct {
-	Port int // 0 = the port of the last start, else any free one
+	Port   int  // 0 = the port of the last start, else any free one
+	NoSync bool // acknowledge before the disk has it: kill -9 still loses nothing, a power cut may
 }
 
 // ErrLocked: another process serves the folder.
@@ -50,11 +54,15 @@ const (
 	dataFiles = "log"
 )
 
-// messageMax lets every raw topic's largest unit through.
-const messageMax = 16 << 20
+const (
+	// messageMax lets every raw topic's largest unit through.
+	messageMax = 16 << 20
+	// segmentBytes is the size in which Trim gives disk space back.
+	segmentBytes = 32 << 20
+)
 
-// Start opens the folder, making it if need be, and serves it on 127.0.0.1 until Close. ErrLocked when another
-// process does.
+// Start opens the folder, making it if need be, and serves it on 127.0.0.1 until Close. ErrLocked
+// when another process does.
 func Start(dir string, opts Options) (*Broker, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("start broker: %w", err)
@@ -83,22 +91,28 @@ func (b *Broker) open(opts Options) error {
 	if port == 0 {
 		port = b.lastPort()
 	}
-	if b.cluster, err = b.serve(id, port); err != nil && opts.Port == 0 && port != 0 {
-		b.cluster, err = b.serve(id, 0) // the last port is taken
+	if b.cluster, err = b.serve(id, port, opts); err != nil && opts.Port == 0 && port != 0 {
+		b.cluster, err = b.serve(id, 0, opts) // the last port is taken
 	}
 	if err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // kfake reads each segment whole to index it, once
 	b.addr = b.cluster.ListenAddrs()[0]
 	return write(filepath.Join(b.dir, addrFile), b.addr)
 }
 
-// serve starts kfake. Acknowledged records reach the file before the answer, so that they outlive the process;
-// fsync (power loss) is left to the system.
-func (b *Broker) serve(id string, port int) (*kfake.Cluster, error) {
-	return kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port), kfake.ClusterID(id),
+func (b *Broker) serve(id string, port int, opts Options) (*kfake.Cluster, error) {
+	all := []kfake.Opt{kfake.NumBrokers(1), kfake.Ports(port), kfake.ClusterID(id),
 		kfake.DataDir(filepath.Join(b.dir, dataFiles)),
-		kfake.BrokerConfigs(map[string]string{"message.max.bytes": strconv.Itoa(messageMax)}))
+		kfake.BrokerConfigs(map[string]string{
+			"message.max.bytes": strconv.Itoa(messageMax),
+			"log.segment.bytes": strconv.Itoa(segmentBytes),
+		})}
+	if !opts.NoSync {
+		all = append(all, kfake.SyncWrites())
+	}
+	return kfake.NewCluster(all...)
 }
 
 func (b *Broker) lastPort() int {
@@ -129,10 +143,10 @@ func (b *Broker) Close() error {
 	return nil
 }
 
-// Trim removes what lies before an offset, for partitions that the journal has long passed: it is the only
-// retention here. The last batch always stays, because the end of an empty log would not survive a crash.
-// Removal is by whole segments and batches: an offset inside a batch hides the records before it at once and frees
-// them later.
+// Trim removes what lies before an offset, for partitions that the journal has long passed: it is
+// the only retention here. The last batch always stays, because the end of an empty log would not
+// survive a crash. Removal is by whole segments and batches: an offset inside a batch hides the
+// records before it at once and frees them later.
 func (b *Broker) Trim(ctx context.Context, topic string, partition int, before int64) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -9,8 +9,9 @@ import (
 	"slices"
 )
 
-// AnchorOf is the hash by which a record is known again: SHA-256, in hex, over offset, time, marks, key, value and
-// headers. Every number is 8 bytes, big-endian; each byte string comes after its length, -1 for null.
+// AnchorOf is the hash by which a record is known again: SHA-256, in hex, over offset, time, marks,
+// key, value and headers. Every number is 8 bytes, big-endian; each byte string comes after its
+// length, -1 for null.
 func AnchorOf(r Record) string {
 	e := &encoder{}
 	e.int64(r.Offset)
@@ -47,12 +48,13 @@ func framed(e *encoder, b []byte) {
 	e.raw(b)
 }
 
-// ReadAt reads the one record at an offset; it is the caller's to keep. ErrNoRecord where the offset holds none,
-// *HoleError below the log's start, *ShrunkError beyond its end.
+// ReadAt reads the one record at an offset; it is the caller's to keep. ErrNoRecord where the
+// offset holds none, *HoleError below the log's start, *ShrunkError beyond its end.
 //
-// An anchor names the offset of the last real record, not next-1: what lies between may be control records,
-// aborted or compacted ones.
-func (c *Client) ReadAt(ctx context.Context, topic string, partition int, offset int64) (Record, error) {
+// An anchor names the offset of the last real record, not next-1: what lies between may be control
+// records, aborted or compacted ones.
+func (c *Client) ReadAt(ctx context.Context, topic string, partition int, offset int64) (Record,
+	error) {
 	first, next, err := c.Bounds(ctx, topic, partition)
 	switch {
 	case err != nil:
@@ -62,7 +64,8 @@ func (c *Client) ReadAt(ctx context.Context, topic string, partition int, offset
 	case offset >= next:
 		return Record{}, &ShrunkError{Topic: topic, Partition: partition, Asked: offset, End: next}
 	}
-	f := NewFetcher(c, []Assignment{{Topic: topic, Partition: partition, Next: offset}}, FetchOptions{MaxBytes: 1 << 20})
+	f := NewFetcher(c, []Assignment{{Topic: topic, Partition: partition, Next: offset}},
+		FetchOptions{MaxBytes: 1 << 20})
 	for {
 		chunks, err := f.Poll(ctx)
 		if err != nil {
@@ -84,7 +87,8 @@ func pick(ch *Chunk, offset int64) (r Record, done bool, err error) {
 	case len(ch.Records) > 0 && ch.Records[0].Offset == offset:
 		return clone(ch.Records[0]), true, nil
 	case ch.Next > offset:
-		return r, true, fmt.Errorf("read %s/%d at offset %d: %w", ch.Topic, ch.Partition, offset, ErrNoRecord)
+		return r, true, fmt.Errorf("read %s/%d at offset %d: %w", ch.Topic, ch.Partition, offset,
+			ErrNoRecord)
 	}
 	return r, false, nil
 }

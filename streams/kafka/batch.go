@@ -107,7 +107,8 @@ func (b *batch) abortMarker() bool {
 	return ok && size == 4 && len(p.rest) >= 4 && binary.BigEndian.Uint16(p.rest[2:]) == 0
 }
 
-// at is the time of a record: the broker's where the batch is stamped at append, else the producer's.
+// at is the time of a record: the broker's where the batch is stamped at append, else the
+// producer's.
 func (b *batch) at(delta int64) schemas.Instant {
 	ms := b.first + delta
 	if b.attrs&attrAppendTime != 0 {

@@ -41,7 +41,8 @@ const (
 	pauseMost  = time.Second
 )
 
-// Dial connects to a cluster through any of its brokers ("host:port"). ErrUnreachable when none answers.
+// Dial connects to a cluster through any of its brokers ("host:port"). ErrUnreachable when none
+// answers.
 func Dial(ctx context.Context, brokers []string, opts Options) (*Client, error) {
 	if len(brokers) == 0 {
 		return nil, errors.New("dial kafka: no broker is named")
@@ -78,7 +79,8 @@ func (c *Client) ClusterID() string { return c.clusterID }
 // Brokers are the addresses that the client was given.
 func (c *Client) Brokers() []string { return c.brokers }
 
-// apiVersions asks what the broker speaks: kafka-go keeps that to itself and stops at versions of its own.
+// apiVersions asks what the broker speaks: kafka-go keeps that to itself and stops at versions of
+// its own.
 func (c *Client) apiVersions(ctx context.Context) (map[protocol.ApiKey]int16, error) {
 	body, err := c.ask(ctx, &exchange{key: keyAPIVersions, limit: answerMax})
 	if err != nil {
@@ -118,7 +120,8 @@ func (c *Client) ask(ctx context.Context, x *exchange) ([]byte, error) {
 	return m.(*reply).body, nil
 }
 
-// persist tries op until it succeeds, fails for good, or patience ends. Each attempt has its own time limit.
+// persist tries op until it succeeds, fails for good, or patience ends. Each attempt has its own
+// time limit.
 func (c *Client) persist(ctx context.Context, what string, op func(context.Context) error) error {
 	end := time.Now().Add(c.opts.Patience)
 	for pause := pauseLeast; ; pause = min(2*pause, pauseMost) {
@@ -144,7 +147,8 @@ func (c *Client) persist(ctx context.Context, what string, op func(context.Conte
 // gaveUp says in one line that patience has ended.
 func (c *Client) gaveUp(err error) error {
 	if disconnected(err) {
-		return fmt.Errorf("%w at %s for %s: %w", ErrUnreachable, strings.Join(c.brokers, ","), c.opts.Patience, err)
+		return fmt.Errorf("%w at %s for %s: %w", ErrUnreachable, strings.Join(c.brokers, ","),
+			c.opts.Patience, err)
 	}
 	return fmt.Errorf("gave up after %s: %w", c.opts.Patience, err)
 }

@@ -23,7 +23,8 @@ const (
 )
 
 const (
-	// windowMax lets every zstd level through (level 22 asks for 128 MiB); a larger window is refused.
+	// windowMax lets every zstd level through (level 22 asks for 128 MiB); a larger window is
+	// refused.
 	windowMax = 128 << 20
 	// blockMax bounds one snappy block, which has to be decoded in one piece.
 	blockMax = 64 << 20
@@ -31,7 +32,8 @@ const (
 
 var errTooLarge = errors.New("decodes to more than the budget")
 
-// codecs holds one decompressor of each kind, used again for each batch: one batch is open at a time.
+// codecs holds one decompressor of each kind, used again for each batch: one batch is open at a
+// time.
 type codecs struct {
 	zstd   *zstd.Decoder
 	lz4    *lz4.Reader
@@ -40,8 +42,8 @@ type codecs struct {
 	window []byte
 }
 
-// open gives a stream of the decoded payload; nil for a payload that is not compressed. The stream of the
-// call before is no longer valid.
+// open gives a stream of the decoded payload; nil for a payload that is not compressed. The stream
+// of the call before is no longer valid.
 func (c *codecs) open(codec uint16, payload []byte) (io.Reader, error) {
 	switch in := bytes.NewReader(payload); codec {
 	case codecNone:
@@ -84,13 +86,15 @@ func (c *codecs) openZstd(in io.Reader) (_ io.Reader, err error) {
 	return c.zstd, c.zstd.Reset(in)
 }
 
-// xerial is the header of the framing that Java clients put around snappy blocks: magic, version, least version.
+// xerial is the header of the framing that Java clients put around snappy blocks: magic, version,
+// least version.
 const (
 	xerialMagic  = "\x82SNAPPY\x00"
 	xerialHeader = len(xerialMagic) + 8
 )
 
-// snappyReader decodes snappy in either form in use: bare (librdkafka), or blocks in xerial framing.
+// snappyReader decodes snappy in either form in use: bare (librdkafka), or blocks in xerial
+// framing.
 type snappyReader struct {
 	in     []byte
 	framed bool

@@ -23,7 +23,8 @@ var (
 	ErrNoTopic = errors.New("no such topic")
 )
 
-// HoleError: the log no longer holds the offset asked for. Records were removed before they were read.
+// HoleError: the log no longer holds the offset asked for. Records were removed before they were
+// read.
 type HoleError struct {
 	Topic           string
 	Partition       int
@@ -32,11 +33,12 @@ type HoleError struct {
 
 // Error names the hole.
 func (e *HoleError) Error() string {
-	return fmt.Sprintf("read %s/%d: offsets %d to %d are gone from the log (retention?); they were never read",
+	return fmt.Sprintf("read %s/%d: offsets %d to %d are gone from the log (retention?), never read",
 		e.Topic, e.Partition, e.Asked, e.LogStart-1)
 }
 
-// ShrunkError: the log ends before the offset asked for. It was truncated, or the topic was made anew.
+// ShrunkError: the log ends before the offset asked for. It was truncated, or the topic was made
+// anew.
 type ShrunkError struct {
 	Topic      string
 	Partition  int
@@ -45,11 +47,12 @@ type ShrunkError struct {
 
 // Error names what is missing.
 func (e *ShrunkError) Error() string {
-	return fmt.Sprintf("read %s/%d: the log ends at offset %d but was read to %d; it was cut or made anew",
+	return fmt.Sprintf("read %s/%d: the log ends at %d but was read to %d; it was cut or made anew",
 		e.Topic, e.Partition, e.End, e.Asked)
 }
 
-// RecreatedError: the topic is not the one that was read before. Now is "" when there is none of that name.
+// RecreatedError: the topic is not the one that was read before. Now is "" when there is none of
+// that name.
 type RecreatedError struct {
 	Topic, Was, Now string
 }
@@ -59,7 +62,8 @@ func (e *RecreatedError) Error() string {
 	if e.Now == "" {
 		return fmt.Sprintf("read %s: the topic was deleted (its id was %s)", e.Topic, e.Was)
 	}
-	return fmt.Sprintf("read %s: the topic was deleted and made anew (id %s, was %s)", e.Topic, e.Now, e.Was)
+	return fmt.Sprintf("read %s: the topic was deleted and made anew (id %s, was %s)", e.Topic, e.Now,
+		e.Was)
 }
 
 // CorruptError: the broker hands out bytes that are no record batch. Reading again did not help.
@@ -85,8 +89,8 @@ func temporary(err error) bool {
 		errors.Is(err, protocol.ErrNoLeader) || disconnected(err)
 }
 
-// temporaryCode lists the broker's errors that pass: leaders and coordinators on the move, topics just made,
-// replicas that lag, transactions that end, topic ids that are not known yet.
+// temporaryCode lists the broker's errors that pass: leaders and coordinators on the move, topics
+// just made, replicas that lag, transactions that end, topic ids that are not known yet.
 func temporaryCode(code kafkago.Error) bool {
 	switch code {
 	case 2, 3, 5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20, 41, 51, 56, 74, 75, 78, 100, 103:
@@ -95,12 +99,16 @@ func temporaryCode(code kafkago.Error) bool {
 	return false
 }
 
-// disconnected says whether the error is one of the connection: the outcome of a write is then unknown.
+// disconnected says whether the error is one of the connection: the outcome of a write is then
+// unknown.
 func disconnected(err error) bool {
+	var code kafkago.Error // has a method Timeout, and would pass for a net.Error
+	if errors.As(err, &code) {
+		return code == kafkago.BrokerNotAvailable
+	}
 	var n net.Error
 	return errors.As(err, &n) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, net.ErrClosed) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, kafkago.BrokerNotAvailable)
+		errors.Is(err, net.ErrClosed) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func errorOf(code int16) error {

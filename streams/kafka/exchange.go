@@ -19,8 +19,8 @@ const (
 // answerMax caps an answer whose size is not bounded by what was asked for.
 const answerMax = 64 << 20
 
-// exchange is one request written and read here: kafka-go lends the connection and nothing else. It keeps to
-// protocol.RawExchanger, so that no message type of the process is replaced.
+// exchange is one request written and read here: kafka-go lends the connection and nothing else. It
+// keeps to protocol.RawExchanger, so that no message type of the process is replaced.
 type exchange struct {
 	key      protocol.ApiKey
 	version  int16
@@ -58,7 +58,8 @@ func (x *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	}
 	n := int(int32(binary.BigEndian.Uint32(size[:])))
 	if n < 4 || n > x.limit {
-		return nil, fmt.Errorf("read answer to %s: %d bytes where at most %d are expected", x.key, n, x.limit)
+		return nil, fmt.Errorf("read answer to %s: %d bytes where at most %d are expected", x.key, n,
+			x.limit)
 	}
 	buf := x.buf
 	if cap(buf) < n {

@@ -7,8 +7,8 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 )
 
-// Versions of Fetch: by topic id where the cluster has them, so that a topic made anew answers with an error and
-// never with other records; by name before that.
+// Versions of Fetch: by topic id where the cluster has them, so that a topic made anew answers with
+// an error and never with other records; by name before that.
 const (
 	fetchByName = 11
 	fetchByID   = 13
@@ -35,7 +35,8 @@ type fetchParams struct {
 
 // request writes a fetch of the cursors, all led by one broker.
 func (p *fetchParams) request(cursors []*cursor) *exchange {
-	x := &exchange{key: keyFetch, version: fetchByName, clientID: p.clientID, limit: p.limit, buf: p.buf}
+	x := &exchange{key: keyFetch, version: fetchByName, clientID: p.clientID, limit: p.limit,
+		buf: p.buf}
 	if p.byID {
 		x.version, x.flex = fetchByID, true
 	}
@@ -45,8 +46,8 @@ func (p *fetchParams) request(cursors []*cursor) *exchange {
 	e.int32(1) // least bytes
 	e.int32(int32(p.maxBytes))
 	e.int8(1)   // read committed
-	e.int32(0)  // no session
-	e.int32(-1) //
+	e.int32(0)  // no session,
+	e.int32(-1) // and none wanted
 	groups := byTopic(cursors)
 	e.array(len(groups))
 	for _, g := range groups {

@@ -12,13 +12,15 @@ import (
 type Assignment struct {
 	Topic     string
 	Partition int
-	Next      int64  // first offset that is wanted
-	TopicID   string // of the topic that was read before; "" = whatever is there now
+	Next      int64 // first offset that is wanted
+	// TopicID is that of the topic that was read before; "" = whatever is there now. Where the
+	// cluster has no ids, only an anchor tells a topic made anew.
+	TopicID string
 }
 
 // FetchOptions of a Fetcher. The zero value is good.
 type FetchOptions struct {
-	MaxBytes  int           // of one response as it travels; 8 MiB. A batch that is larger comes whole all the same
+	MaxBytes  int           // of one response; 8 MiB. A batch that is larger comes whole all the same
 	MaxWait   time.Duration // for something to come; 500 ms
 	MaxRecord int           // decoded bytes of one record, beyond which it is Oversized; 16 MiB
 	Budget    int           // decoded bytes of one Poll; 64 MiB
@@ -28,15 +30,16 @@ type FetchOptions struct {
 type Chunk struct {
 	Topic     string
 	Partition int
-	Records   []Record // in order of offset; may be empty though Next moved on (control and aborted records)
+	Records   []Record // in order of offset; none though Next moved: control, aborted records
 	Next      int64    // position after the chunk: resume here once the chunk is safe
 
 	LeaderEpoch   int32 // of the chunk's last batch, -1 when unknown
 	HighWatermark int64 // end of the log
 	LogStart      int64 // first offset that the log still holds
 
-	// Err is why the partition stopped: *HoleError, *ShrunkError, *RecreatedError, *CorruptError, or a broker's
-	// refusal. It comes once, without records; the partition is then read no further unless Seek says so.
+	// Err is why the partition stopped: *HoleError, *ShrunkError, *RecreatedError, *CorruptError,
+	// or a broker's refusal. It comes once, without records; the partition is then read no further
+	// unless Seek says so.
 	Err error
 }
 
@@ -99,8 +102,8 @@ func orDefault[T int | time.Duration](v *T, d T) {
 	}
 }
 
-// Seek goes to another offset of a partition; what was fetched of it and not yet handed out is dropped. A partition
-// that had stopped is read again.
+// Seek goes to another offset of a partition; what was fetched of it and not yet handed out is
+// dropped. A partition that had stopped is read again.
 func (f *Fetcher) Seek(topic string, partition int, next int64) {
 	for _, c := range f.cursors {
 		if c.Topic == topic && c.Partition == partition {
@@ -110,8 +113,9 @@ func (f *Fetcher) Seek(topic string, partition int, next int64) {
 	}
 }
 
-// Poll gives what has come, at once where there is some, else after MaxWait at most: none is no error. What it gives
-// is valid until the next Poll. The error is ErrUnreachable, or the context's; a Poll after it goes on.
+// Poll gives what has come, at once where there is some, else after MaxWait at most: none is no
+// error. What it gives is valid until the next Poll. The error is ErrUnreachable, or the context's;
+// a Poll after it goes on.
 func (f *Fetcher) Poll(ctx context.Context) ([]Chunk, error) {
 	f.arena.reset()
 	f.records = f.records[:0]
@@ -140,7 +144,8 @@ func (f *Fetcher) Poll(ctx context.Context) ([]Chunk, error) {
 	}
 }
 
-// pending says whether something fetched waits to be drained: its memory is that of the last responses.
+// pending says whether something fetched waits to be drained: its memory is that of the last
+// responses.
 func (f *Fetcher) pending() bool {
 	return slices.ContainsFunc(f.cursors, func(c *cursor) bool { return c.walk != nil })
 }
@@ -158,12 +163,19 @@ func (f *Fetcher) drain() []Chunk {
 			}
 		}
 		if c.err != nil && c.walk == nil {
-			chunks = append(chunks, Chunk{Topic: c.Topic, Partition: c.Partition, Next: c.Next, LeaderEpoch: -1,
-				HighWatermark: c.high, LogStart: c.logStart, Err: c.err})
+			ch := c.chunk()
+			ch.Err = c.err
+			chunks = append(chunks, ch)
 			c.err, c.stopped = nil, true
 		}
 	}
 	return chunks
+}
+
+// chunk is one without records.
+func (c *cursor) chunk() Chunk {
+	return Chunk{Topic: c.Topic, Partition: c.Partition, Next: c.Next, LeaderEpoch: -1,
+		HighWatermark: c.high, LogStart: c.logStart}
 }
 
 func (f *Fetcher) walkOn(c *cursor, l *limits) Chunk {
@@ -171,8 +183,9 @@ func (f *Fetcher) walkOn(c *cursor, l *limits) Chunk {
 	var done bool
 	var reason string
 	f.records, done, reason = w.walk(f.records, &f.arena, &f.codecs, l)
-	ch := Chunk{Topic: c.Topic, Partition: c.Partition, Records: f.records[from:len(f.records):len(f.records)],
-		Next: w.next, LeaderEpoch: w.epoch, HighWatermark: c.high, LogStart: c.logStart}
+	ch := c.chunk()
+	ch.Records = f.records[from:len(f.records):len(f.records)]
+	ch.Next, ch.LeaderEpoch = w.next, w.epoch
 	if !done {
 		return ch
 	}
@@ -183,7 +196,8 @@ func (f *Fetcher) walkOn(c *cursor, l *limits) Chunk {
 	return ch
 }
 
-// nowhere notes bytes that led nowhere: they are fetched again a few times, then the partition stops.
+// nowhere notes bytes that led nowhere: they are fetched again a few times, then the partition
+// stops.
 func (c *cursor) nowhere(reason string) {
 	if reason == "" {
 		reason = "the broker hands out no whole batch that reaches the offset"
@@ -206,8 +220,8 @@ func (c *cursor) wait() {
 	c.due = time.Now().Add(c.pause)
 }
 
-// due lists the partitions to fetch now, in turn so that none is always last; when there is none, at says when to
-// look again.
+// due lists the partitions to fetch now, in turn so that none is always last; when there is none,
+// at says when to look again.
 func (f *Fetcher) due(end time.Time) (due []*cursor, at time.Time) {
 	f.turn++
 	now := time.Now()

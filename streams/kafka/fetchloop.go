@@ -18,7 +18,8 @@ const (
 	fetchGrace = 10 * time.Second
 )
 
-// fetch asks the leaders of the due partitions, all at once, and takes their answers to the cursors.
+// fetch asks the leaders of the due partitions, all at once, and takes their answers to the
+// cursors.
 func (f *Fetcher) fetch(ctx context.Context, due []*cursor) error {
 	due, err := f.identify(ctx, due)
 	if err != nil || len(due) == 0 {
@@ -157,8 +158,8 @@ func (f *Fetcher) otherTopic(ctx context.Context, c *cursor) (found, look error)
 	return nil, err
 }
 
-// retry puts a partition off. When patience has ended, a broker that does not answer is an error of the Poll, and
-// any other one stops the partition.
+// retry puts a partition off. When patience has ended, a broker that does not answer is an error of
+// the Poll, and any other one stops the partition.
 func (f *Fetcher) retry(ctx context.Context, c *cursor, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -43,9 +43,11 @@ type fixture struct {
 
 // plain is a batch of n records with the keys "k<offset>", from base on.
 func plain(base int64, n int) *fixture {
-	f := &fixture{base: base, last: int32(n - 1), count: int32(n), first: 1000, max: 9999, producer: -1, magic: 2}
+	f := &fixture{base: base, last: int32(n - 1), count: int32(n), first: 1000, max: 9999,
+		producer: -1, magic: 2}
 	for i := range n {
-		f.recs = append(f.recs, rec{delta: int64(i), ms: int64(i), key: []byte{'k', byte('0' + (base+int64(i))%10)},
+		f.recs = append(f.recs, rec{delta: int64(i), ms: int64(i),
+			key:   []byte{'k', byte('0' + (base+int64(i))%10)},
 			value: []byte("value"), headers: []Header{{"ce_id", []byte("1")}, {"null", nil}}})
 	}
 	return f
@@ -61,7 +63,8 @@ func (f *fixture) txn(producer int64) *fixture {
 
 // marker is the control batch that ends a transaction.
 func marker(base, producer int64, commit bool) *fixture {
-	f := &fixture{base: base, count: 1, producer: producer, magic: 2, attrs: attrTransactional | attrControl}
+	f := &fixture{base: base, count: 1, producer: producer, magic: 2,
+		attrs: attrTransactional | attrControl}
 	key := []byte{0, 0, 0, 0}
 	if commit {
 		key[3] = 1

@@ -9,15 +9,16 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 )
 
-// Generation is one assignment of partitions to this process. It is no lock: another process may hold the same
-// partitions before Done is closed, and every write must stand that.
+// Generation is one assignment of partitions to this process. It is no lock: another process may
+// hold the same partitions before Done is closed, and every write must stand that.
 type Generation struct {
 	Partitions map[string][]int // by topic
 	Done       <-chan struct{}  // closed when the group divides the partitions anew
 	gen        *kafkago.Generation
 }
 
-// Lag tells the group how far the partitions have been read, for lag metrics only: nothing resumes there.
+// Lag tells the group how far the partitions have been read, for lag metrics only: nothing resumes
+// there.
 func (g *Generation) Lag(next map[string]map[int]int64) error {
 	if err := g.gen.CommitOffsets(next); err != nil {
 		return fmt.Errorf("tell group %s its lag: %w", g.gen.GroupID, err)
@@ -32,11 +33,13 @@ const (
 	groupBackoff   = 500 * time.Millisecond
 )
 
-// Assign joins the group and sends each assignment of partitions of the topics, until the context ends; the channel
-// is then closed. A generation must be let go when Done is closed: the next comes only after that. A partition
-// that was added to a topic makes a new generation.
-func (c *Client) Assign(ctx context.Context, group string, topics []string) (<-chan *Generation, error) {
-	cg, err := kafkago.NewConsumerGroup(kafkago.ConsumerGroupConfig{ID: group, Brokers: c.brokers, Topics: topics,
+// Assign joins the group and sends each assignment of partitions of the topics, until the context
+// ends; the channel is then closed. A generation must be let go when Done is closed: the next comes
+// only after that. A partition that was added to a topic makes a new generation.
+func (c *Client) Assign(ctx context.Context, group string, topics []string) (<-chan *Generation,
+	error) {
+	cg, err := kafkago.NewConsumerGroup(kafkago.ConsumerGroupConfig{ID: group, Brokers: c.brokers,
+		Topics:         topics,
 		Dialer:         &kafkago.Dialer{ClientID: c.opts.ClientID, Timeout: attemptMax, TLS: c.opts.TLS},
 		GroupBalancers: []kafkago.GroupBalancer{kafkago.RoundRobinGroupBalancer{}},
 		StartOffset:    kafkago.FirstOffset, WatchPartitionChanges: true,

@@ -87,7 +87,8 @@ func (c *Client) metadata(ctx context.Context, names []string) ([]Topic, error) 
 	}
 	e.raw([]byte{0, 0}) // no creation, no authorised operations
 	e.tags()
-	body, err := c.ask(ctx, &exchange{key: keyMetadata, version: metadataVersion, flex: true, body: e.b, limit: answerMax})
+	body, err := c.ask(ctx, &exchange{key: keyMetadata, version: metadataVersion, flex: true,
+		body: e.b, limit: answerMax})
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +163,8 @@ func (c *Client) cachedMetadata(ctx context.Context, names []string) ([]Topic, e
 }
 
 // leaders gives the leader of each partition of the topics, from the cache.
-func (c *Client) leaders(ctx context.Context, names []string) (map[string][]kafkago.Partition, error) {
+func (c *Client) leaders(ctx context.Context, names []string) (map[string][]kafkago.Partition,
+	error) {
 	m, err := c.client.Metadata(ctx, &kafkago.MetadataRequest{Topics: names})
 	if err != nil {
 		return nil, err
@@ -182,9 +184,10 @@ const (
 	logStart = -2
 )
 
-// Bounds gives the first offset that the log still holds, and the offset after the last one that a fetch may hand
-// out: the end of the log, or where the first open transaction begins.
-func (c *Client) Bounds(ctx context.Context, topic string, partition int) (first, next int64, err error) {
+// Bounds gives the first offset that the log still holds, and the offset after the last one that a
+// fetch may hand out: the end of the log, or where the first open transaction begins.
+func (c *Client) Bounds(ctx context.Context, topic string, partition int) (first, next int64,
+	err error) {
 	what := fmt.Sprintf("ask for the bounds of %s/%d", topic, partition)
 	err = c.persist(ctx, what, func(ctx context.Context) (err error) {
 		if first, err = c.offsetAt(ctx, topic, partition, logStart); err == nil {
@@ -195,7 +198,8 @@ func (c *Client) Bounds(ctx context.Context, topic string, partition int) (first
 	return first, next, err
 }
 
-func (c *Client) offsetAt(ctx context.Context, topic string, partition int, at int64) (int64, error) {
+func (c *Client) offsetAt(ctx context.Context, topic string, partition int, at int64) (int64,
+	error) {
 	m, err := c.transport.RoundTrip(ctx, c.addr, &listoffsets.Request{ReplicaID: -1, IsolationLevel: 1,
 		Topics: []listoffsets.RequestTopic{{Topic: topic, Partitions: []listoffsets.RequestPartition{{
 			Partition: int32(partition), CurrentLeaderEpoch: -1, Timestamp: at}}}}})

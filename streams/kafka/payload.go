@@ -15,7 +15,8 @@ const (
 	slabSize = 1 << 20
 )
 
-// payload reads the records of one batch: from memory, or through a decompressor as far as left allows.
+// payload reads the records of one batch: from memory, or through a decompressor as far as left
+// allows.
 type payload struct {
 	rest   []byte // read from the source and not yet consumed
 	src    io.Reader

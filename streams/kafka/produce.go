@@ -15,7 +15,7 @@ import (
 // Message is a record to be sent.
 type Message struct {
 	Topic   string
-	Key     []byte // decides the partition, as Java's producer does (murmur2); nil is a key like any other
+	Key     []byte // decides the partition as in Java's producer (murmur2); nil is a key, too
 	Value   []byte // nil = null
 	Headers []Header
 	Time    schemas.Instant // 0 = now; counts only where the topic does not have LogAppendTime
@@ -28,7 +28,8 @@ type Producer struct {
 }
 
 const (
-	// batchRecords and batchBytes bound a batch: large ones are fast; a record beyond batchBytes goes alone.
+	// batchRecords and batchBytes bound a batch: large ones are fast; a record beyond batchBytes
+	// goes alone.
 	batchRecords = 4000
 	batchBytes   = 900 << 10
 	// sendersMax is the number of partitions that are written at the same time.
@@ -40,9 +41,10 @@ func NewProducer(c *Client) *Producer {
 	return &Producer{client: c, balancer: kafkago.Murmur2Balancer{Consistent: true}}
 }
 
-// Send writes the messages, those of one partition in order, and returns when all are acknowledged. It tries again
-// until Options.Patience has passed; a retry can double a record, so that readers go by ce_id. An error means
-// that the outcome is unknown: any of the messages may be in the log. It never tells their content.
+// Send writes the messages, those of one partition in order, and returns when all are acknowledged.
+// It tries again until Options.Patience has passed; a retry can double a record, so that readers go
+// by ce_id. An error means that the outcome is unknown: any of the messages may be in the log. It
+// never tells their content.
 func (p *Producer) Send(ctx context.Context, ms []Message) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -72,7 +74,8 @@ type destination struct {
 }
 
 // partition sorts messages by destination.
-func (p *Producer) partition(ctx context.Context, ms []Message) (map[destination][]*Message, error) {
+func (p *Producer) partition(ctx context.Context, ms []Message) (map[destination][]*Message,
+	error) {
 	parts := map[destination][]*Message{}
 	numbers := map[string][]int{}
 	for i := range ms {
@@ -151,7 +154,8 @@ func (p *Producer) write(ctx context.Context, to destination, ms []*Message) err
 	now := time.Now()
 	records := make([]kafkago.Record, len(ms))
 	for i, m := range ms {
-		records[i] = kafkago.Record{Time: now, Key: kafkago.NewBytes(m.Key), Value: kafkago.NewBytes(m.Value)}
+		records[i] = kafkago.Record{Time: now, Key: kafkago.NewBytes(m.Key),
+			Value: kafkago.NewBytes(m.Value)}
 		if m.Time != 0 {
 			records[i].Time = m.Time.Time()
 		}
@@ -159,8 +163,10 @@ func (p *Producer) write(ctx context.Context, to destination, ms []*Message) err
 			records[i].Headers = append(records[i].Headers, kafkago.Header{Key: h.Name, Value: h.Value})
 		}
 	}
-	res, err := p.client.client.Produce(ctx, &kafkago.ProduceRequest{Topic: to.topic, Partition: to.partition,
-		RequiredAcks: kafkago.RequireAll, Compression: kafkago.Lz4, Records: kafkago.NewRecordReader(records...)})
+	res, err := p.client.client.Produce(ctx, &kafkago.ProduceRequest{Topic: to.topic,
+		Partition:    to.partition,
+		RequiredAcks: kafkago.RequireAll, Compression: kafkago.Lz4,
+		Records: kafkago.NewRecordReader(records...)})
 	if err != nil {
 		return err
 	}

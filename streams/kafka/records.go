@@ -22,12 +22,14 @@ type Record struct {
 	Headers []Header
 	Size    int // bytes, decoded
 
-	// Oversized: larger than a limit once decoded; there is no key and no value. To be parked BUDGET.
+	// Oversized: larger than a limit once decoded; there is no key and no value. To be parked
+	// BUDGET.
 	Oversized bool
-	// Malformed: the batch's sum is right but these are no records; Value is the batch's content as it came,
-	// compressed or not. To be parked DECODE.
+	// Malformed: the batch's sum is right but these are no records; Value is the batch's content as
+	// it came, compressed or not. To be parked DECODE.
 	Malformed bool
-	// Span is the number of offsets that the record stands for: 1, but for marks of a whole rest of a batch.
+	// Span is the number of offsets that the record stands for: 1, but for marks of a whole rest of
+	// a batch.
 	Span int64
 }
 
@@ -69,7 +71,8 @@ func (s *scan) next(a *arena, limit int) (Record, bool) {
 	if s.ended {
 		return Record{}, false
 	}
-	if s.index == 0 && (s.count < 0 || int64(s.count) > s.last-s.base+1 || s.in.src == nil && s.in.err != nil) {
+	if s.index == 0 && (s.count < 0 || int64(s.count) > s.last-s.base+1 || s.in.src == nil &&
+		s.in.err != nil) {
 		return s.rest(), true
 	}
 	if s.index == s.count {

@@ -9,8 +9,8 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 )
 
-// RawConfigs are the settings of a raw topic: the broker's clock tells when a record arrived, and a unit of
-// 16 MiB gets through.
+// RawConfigs are the settings of a raw topic: the broker's clock tells when a record arrived, and a
+// unit of 16 MiB gets through.
 func RawConfigs() map[string]string {
 	return map[string]string{
 		"message.timestamp.type": "LogAppendTime",
@@ -18,18 +18,22 @@ func RawConfigs() map[string]string {
 	}
 }
 
-// EnsureTopic makes the topic if it is not there and waits until each partition has a leader. A topic that is there
-// stays as it is, whatever its partitions and settings. Replication is the broker's default.
-func (c *Client) EnsureTopic(ctx context.Context, name string, partitions int, configs map[string]string) error {
+// EnsureTopic makes the topic if it is not there and waits until each partition has a leader. A
+// topic that is there stays as it is, whatever its partitions and settings. Replication is the
+// broker's default.
+func (c *Client) EnsureTopic(ctx context.Context, name string, partitions int,
+	configs map[string]string) error {
 	topic := kafkago.TopicConfig{Topic: name, NumPartitions: partitions, ReplicationFactor: -1}
 	for k, v := range configs {
-		topic.ConfigEntries = append(topic.ConfigEntries, kafkago.ConfigEntry{ConfigName: k, ConfigValue: v})
+		topic.ConfigEntries = append(topic.ConfigEntries,
+			kafkago.ConfigEntry{ConfigName: k, ConfigValue: v})
 	}
 	return c.persist(ctx, "create topic "+name, func(ctx context.Context) error {
 		if _, err := c.topic(ctx, name); !errors.Is(err, ErrNoTopic) {
 			return c.led(ctx, name, err)
 		}
-		res, err := c.client.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{topic}})
+		res, err := c.client.CreateTopics(ctx,
+			&kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{topic}})
 		if err == nil {
 			err = res.Errors[name]
 		}

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// abortedTxn is an aborted transaction of a fetched range: the producer's records from first on, up to its
-// abort marker, never happened.
+// abortedTxn is an aborted transaction of a fetched range: the producer's records from first on, up
+// to its abort marker, never happened.
 type abortedTxn struct {
 	producer, first int64
 }
@@ -34,10 +34,11 @@ type limits struct {
 	total  int // bytes of all of them; at least one record is read whatever its size
 }
 
-// walk appends records to dst until the set is exhausted (true) or the limit reached (false); then it is called
-// again. A batch that is cut short ends the set: it comes with the next fetch. Bytes that are no batch give
-// the reason; what came before them is handed out.
-func (w *walker) walk(dst []Record, a *arena, c *codecs, l *limits) (_ []Record, done bool, reason string) {
+// walk appends records to dst until the set is exhausted (true) or the limit reached (false); then
+// it is called again. A batch that is cut short ends the set: it comes with the next fetch. Bytes
+// that are no batch give the reason; what came before them is handed out.
+func (w *walker) walk(dst []Record, a *arena, c *codecs, l *limits) (_ []Record, done bool,
+	reason string) {
 	for l.total > 0 {
 		if w.open == nil {
 			if done, reason = w.enter(c); done {
@@ -94,8 +95,8 @@ func (w *walker) enter(c *codecs) (done bool, reason string) {
 	return false, ""
 }
 
-// passedOver says whether a batch counts for the position only: a control batch, or one of an aborted
-// transaction.
+// passedOver says whether a batch counts for the position only: a control batch, or one of an
+// aborted transaction.
 func (w *walker) passedOver(b *batch) bool {
 	for len(w.aborted) > 0 && w.aborted[0].first <= b.last {
 		if w.dropped == nil {

@@ -67,7 +67,8 @@ func TestWalkChecksum(t *testing.T) {
 	require.Contains(t, r.reason, "checksum")
 
 	r = walkAll(t, 0, nil, generous, plain(0, 2).encode(t), bad.encode(t), plain(4, 1).encode(t))
-	require.Equal(t, []int64{0, 1}, offsets(r.recs), "what came before is handed out, what came after is not")
+	require.Equal(t, []int64{0, 1}, offsets(r.recs),
+		"what came before is handed out, what came after is not")
 	require.Equal(t, int64(2), r.next)
 	require.Contains(t, r.reason, "checksum")
 }
@@ -99,7 +100,8 @@ func TestWalkTransactions(t *testing.T) {
 	// A plain batch of a producer with an aborted transaction stays.
 	idempotent := plain(1, 1)
 	idempotent.producer = 7
-	r = walkAll(t, 0, []abortedTxn{{7, 0}}, generous, plain(0, 1).txn(7).encode(t), idempotent.encode(t))
+	r = walkAll(t, 0, []abortedTxn{{7, 0}}, generous, plain(0, 1).txn(7).encode(t),
+		idempotent.encode(t))
 	require.Equal(t, []int64{1}, offsets(r.recs))
 }
 
@@ -113,7 +115,8 @@ func TestWalkCompacted(t *testing.T) {
 	require.Empty(t, r.recs)
 	require.Equal(t, int64(10), r.next, "no standstill on a batch whose tail is gone")
 
-	empty := &fixture{base: 10, last: 4, producer: 3, magic: 2} // kept for the producer's sequence only
+	// Kafka keeps an empty batch for the producer's sequence.
+	empty := &fixture{base: 10, last: 4, producer: 3, magic: 2}
 	holes := plain(20, 2)
 	holes.recs[0].delta, holes.recs[1].delta, holes.last = 3, 7, 8
 	r = walkAll(t, 10, nil, generous, empty.encode(t), holes.encode(t))
@@ -154,7 +157,10 @@ func malformed() map[string]*fixture {
 		all[name] = f
 	}
 	add("count of 2^31-1", func(f *fixture) { f.count = math.MaxInt32 })
-	add("count and offsets of 2^31-1", func(f *fixture) { f.count, f.last = math.MaxInt32, math.MaxInt32-1 })
+	add("count and offsets of 2^31-1", func(f *fixture) {
+		f.count, f.last = math.MaxInt32,
+			math.MaxInt32-1
+	})
 	add("negative count", func(f *fixture) { f.count = -1 })
 	add("fewer than counted", func(f *fixture) { f.recs = f.recs[:2] })
 	add("more than counted", func(f *fixture) { f.count = 2 })
@@ -180,15 +186,20 @@ func malformed() map[string]*fixture {
 	} {
 		add(name, func(f *fixture) { f.payload = payload })
 	}
-	for name, codec := range map[string]uint16{"gzip": codecGzip, "snappy": codecSnappy, "lz4": codecLZ4,
+	for name, codec := range map[string]uint16{"gzip": codecGzip, "snappy": codecSnappy,
+		"lz4":  codecLZ4,
 		"zstd": codecZstd, "unknown codec": 5, "no codec": 7} {
 		add("noise as "+name, func(f *fixture) {
 			f.attrs, f.payload = codec, bytes.Repeat([]byte("noise"), 20)
 		})
 	}
-	add("snappy header alone", func(f *fixture) { f.attrs, f.payload = codecSnappy, []byte(xerialMagic) })
+	add("snappy header alone", func(f *fixture) {
+		f.attrs, f.payload = codecSnappy,
+			[]byte(xerialMagic)
+	})
 	add("snappy block of 2^32", func(f *fixture) {
-		f.attrs, f.payload = codecSnappy, []byte(xerialMagic+"\x00\x00\x00\x01\x00\x00\x00\x01\xff\xff\xff\xff")
+		f.attrs, f.payload = codecSnappy, []byte(xerialMagic+
+			"\x00\x00\x00\x01\x00\x00\x00\x01\xff\xff\xff\xff")
 	})
 	add("snappy claims 2^31", func(f *fixture) {
 		f.attrs, f.payload = codecSnappy, binary.AppendUvarint(nil, 1<<31)
@@ -199,14 +210,16 @@ func malformed() map[string]*fixture {
 func TestWalkMalformed(t *testing.T) {
 	for name, f := range malformed() {
 		t.Run(name, func(t *testing.T) {
-			r := walkAll(t, 5, nil, limits{record: math.MaxInt32, total: 1 << 20}, f.encode(t), plain(f.base+int64(f.last)+1, 1).encode(t))
+			r := walkAll(t, 5, nil, limits{record: math.MaxInt32, total: 1 << 20}, f.encode(t),
+				plain(f.base+int64(f.last)+1, 1).encode(t))
 			require.Empty(t, r.reason)
 			require.GreaterOrEqual(t, len(r.recs), 2)
 			mark := r.recs[len(r.recs)-2]
 			require.True(t, mark.Malformed)
 			require.False(t, mark.Oversized)
 			require.NotNil(t, mark.Value, "nothing is lost: the bytes are there to be kept")
-			require.Equal(t, f.base+int64(f.last)+1, mark.Offset+mark.Span, "the mark stands for the rest of the batch")
+			require.Equal(t, f.base+int64(f.last)+1, mark.Offset+mark.Span,
+				"the mark stands for the rest of the batch")
 			require.Equal(t, f.base+int64(f.last)+1, r.recs[len(r.recs)-1].Offset, "the next batch goes on")
 			for i, rec := range r.recs[:len(r.recs)-2] {
 				require.False(t, rec.Malformed, i)
@@ -288,7 +301,8 @@ func bomb(t testing.TB, n int) []byte {
 func TestWalkBudget(t *testing.T) {
 	for _, codec := range []uint16{codecNone, codecZstd, codecLZ4} {
 		f := plain(0, 1000).codec(codec)
-		r := walkAll(t, 0, nil, limits{record: 1 << 20, total: 10_000}, f.encode(t), plain(1000, 10).encode(t))
+		r := walkAll(t, 0, nil, limits{record: 1 << 20, total: 10_000}, f.encode(t),
+			plain(1000, 10).encode(t))
 		require.Len(t, r.recs, 1010)
 		require.Greater(t, r.steps, 20)
 		for i, rec := range r.recs {

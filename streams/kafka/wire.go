@@ -105,7 +105,8 @@ func (d *decoder) str() string {
 	return string(d.take(max(n, 0)))
 }
 
-// array reads a count; null is 0. Each element takes at least one byte, so that a false count is found here.
+// array reads a count; null is 0. Each element takes at least one byte, so that a false count is
+// found here.
 func (d *decoder) array() int {
 	n := 0
 	if d.flex {

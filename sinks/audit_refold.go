@@ -1,0 +1,225 @@
+package sinks
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/sinks/store"
+)
+
+// refold makes every unit's tables anew from the journal, up to the positions of its newest certificate, in an empty
+// store, and compares rows. It does so by the protocol itself: it claims number 1 with what the certificate pins, and
+// has a closer finish the claim. Units that saw the same national certificate are folded together.
+func (a *audit) refold(ctx context.Context) error {
+	groups := map[CertificateRef][]schemas.Unit{}
+	for u, c := range a.heads {
+		if u.Kommune == schemas.National {
+			continue
+		}
+		key := CertificateRef{}
+		if c.National != nil {
+			key = *c.National
+		}
+		groups[key] = append(groups[key], u)
+	}
+	keys := slices.SortedFunc(maps.Keys(groups), func(x, y CertificateRef) int {
+		return strings.Compare(fmt.Sprint(x), fmt.Sprint(y))
+	})
+	for _, k := range keys {
+		units := groups[k]
+		slices.SortFunc(units, compareUnits)
+		if err := a.refoldGroup(ctx, units); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refolding is a closer over an empty store.
+type refolding struct {
+	*audit
+	store  store.Store
+	closer *Closer
+}
+
+func (a *audit) refoldGroup(ctx context.Context, units []schemas.Unit) (err error) {
+	st, engine, done, err := a.deps.Refold(ctx)
+	if err != nil {
+		return fmt.Errorf("fold anew: %w", err)
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	none, err := schemas.NewAgreements(nil)
+	if err != nil {
+		return err
+	}
+	r := &refolding{audit: a, store: st, closer: NewCloser(Deps{Journal: a.deps.Journal, Tables: st, Engine: engine,
+		Agreements: none, Datasets: a.deps.Datasets, Writer: "audit"})}
+	national := map[schemas.Area]*Certificate{}
+	for _, u := range units {
+		ref := a.heads[u].National
+		if ref == nil || national[u.Area] != nil {
+			continue
+		}
+		n := nationalOf(u.Area)
+		c, err := ReadCertificate(ctx, a.deps.Tables, n, ref.Number)
+		if err != nil {
+			return a.stored(ctx, u, a.heads[u].Number, fmt.Errorf("read national certificate: %w", err))
+		}
+		made, err := r.finish(ctx, map[schemas.Unit]*Certificate{n: c}, nil)
+		if err != nil {
+			return err
+		}
+		national[u.Area] = made[n]
+	}
+	heads := map[schemas.Unit]*Certificate{}
+	for _, u := range units {
+		heads[u] = a.heads[u]
+	}
+	made, err := r.finish(ctx, heads, national)
+	if err != nil {
+		return err
+	}
+	for _, u := range units {
+		if made[u] != nil {
+			if err := r.compare(ctx, u, made[u]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// finish claims number 1 of each unit with what its certificate pins, and closes it.
+func (r *refolding) finish(ctx context.Context, heads map[schemas.Unit]*Certificate,
+	national map[schemas.Area]*Certificate) (map[schemas.Unit]*Certificate, error) {
+	units := slices.SortedFunc(maps.Keys(heads), compareUnits)
+	for _, u := range units {
+		c := heads[u]
+		claim := &Claim{Format: CertificateFormat, Kind: KindClaim, Unit: c.Unit, Number: 1, Points: c.Points,
+			Leverance: c.Leverance, Now: c.Now, Agreements: c.Agreements, Engine: c.Engine,
+			Fingerprints: c.Fingerprints, Writer: "audit"}
+		if n := national[u.Area]; n != nil {
+			claim.National = &CertificateRef{n.Number, n.hash}
+		}
+		b, err := Canonical(claim)
+		if err != nil {
+			return nil, err
+		}
+		if err := store.CreateBytes(ctx, r.store, ClaimKey(u, 1), b); err != nil {
+			return nil, fmt.Errorf("fold anew: %w", err)
+		}
+	}
+	report := &Report{Closed: map[schemas.Unit]*Certificate{}, Failed: map[schemas.Unit]error{}}
+	if _, err := (&turn{closer: r.closer, report: report}).run(ctx, units); err != nil {
+		return nil, fmt.Errorf("fold anew: %w", err)
+	}
+	for u, err := range report.Failed {
+		if err := r.stored(ctx, u, heads[u].Number, fmt.Errorf("fold anew: %w", err)); err != nil {
+			return nil, err
+		}
+	}
+	return report.Closed, nil
+}
+
+// compare says where the tables or the days of a unit differ from those that were made anew.
+func (r *refolding) compare(ctx context.Context, u schemas.Unit, made *Certificate) error {
+	head := r.heads[u]
+	r.report.Refolded++
+	names := map[string]bool{}
+	for n := range head.Tables {
+		names[n] = true
+	}
+	for n := range made.Tables {
+		names[n] = true
+	}
+	for _, n := range slices.Sorted(maps.Keys(names)) {
+		ds := r.deps.Datasets[schemas.DatasetName(n)]
+		if ds == nil {
+			r.problem(u, head.Number, "has a table %s that the standard model has not", n)
+			continue
+		}
+		if err := r.compareTable(ctx, u, ds); err != nil {
+			return err
+		}
+	}
+	r.compareDays(u, head, made)
+	return nil
+}
+
+// rowSet is a multiset of rows, by hash.
+type rowSet map[uint64]int
+
+func (r *refolding) compareTable(ctx context.Context, u schemas.Unit, ds *schemas.Dataset) error {
+	head := r.heads[u]
+	rows, n := rowSet{}, int64(0)
+	err := ReadRows(ctx, r.deps.Tables, ds, u, ReadOptions{Certificate: head.Number, Table: OnlyCurrent},
+		func(cells []Cell) error {
+			n++
+			rows[rowHash(ds, cells)]++
+			return nil
+		})
+	if err != nil {
+		return r.stored(ctx, u, head.Number, err)
+	}
+	if ref := head.Tables[string(ds.Name)]; ref != nil && ref.Current != nil && ref.Current.Rows != n {
+		r.problem(u, head.Number, "%s: names %d rows, the files hold %d", ds.Name, ref.Current.Rows, n)
+	}
+	err = ReadRows(ctx, r.store, ds, u, ReadOptions{Table: OnlyCurrent}, func(cells []Cell) error {
+		h := rowHash(ds, cells)
+		if rows[h]--; rows[h] == 0 {
+			delete(rows, h)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read what was folded anew: %w", err)
+	}
+	r.report.Rows += n
+	tooMany, missing := 0, 0
+	for _, x := range rows {
+		tooMany, missing = tooMany+max(x, 0), missing+max(-x, 0)
+	}
+	if tooMany+missing > 0 {
+		r.problem(u, head.Number, "%s: %d rows are not what the journal gives, %d that it gives are missing",
+			ds.Name, tooMany, missing)
+	}
+	return nil
+}
+
+// rowHash leaves out registreret_*: when we knew is what a fold from nothing cannot tell.
+func rowHash(ds *schemas.Dataset, cells []Cell) uint64 {
+	columns := DeliveredColumns(ds, ReadOptions{Table: OnlyCurrent})
+	kept, names := make([]Cell, 0, len(cells)), make([]schemas.Column, 0, len(cells))
+	for i, c := range columns {
+		if !strings.HasPrefix(c.Name, "registreret_") {
+			kept, names = append(kept, cells[i]), append(names, c)
+		}
+	}
+	sum := sha256.Sum256(appendCells(nil, kept, names))
+	return binary.BigEndian.Uint64(sum[:])
+}
+
+// compareDays recounts the days that the newest certificate tells of.
+func (r *refolding) compareDays(u schemas.Unit, head, made *Certificate) {
+	anew := map[string]DayReport{}
+	for _, d := range made.Days {
+		anew[d.Day] = d
+	}
+	for _, d := range head.Days {
+		a, errA := Canonical(d.Sources)
+		b, errB := Canonical(anew[d.Day].Sources)
+		if errA != nil || errB != nil || string(a) != string(b) {
+			r.problem(u, head.Number, "day %s: its counts are not those of the journal", d.Day)
+		}
+		if s := anew[d.Day].State; s != d.State {
+			r.problem(u, head.Number, "day %s is said %s, the journal gives %q", d.Day, d.State, s)
+		}
+	}
+}

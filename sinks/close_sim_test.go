@@ -1,0 +1,384 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/sinks/delta"
+	"github.com/flis-dk/flis/sinks/store"
+)
+
+// closeMistake is a planted one; the zero value is none.
+type closeMistake struct {
+	rules     func(*closeRules)
+	engine    func(*plainEngine)
+	rows      func() func(schemas.System, []schemas.Row) []schemas.Row
+	ownClaims bool // a claim is private to its closer
+}
+
+// closeSim runs closers over one world, one store operation at a time, in an order that the seed gives.
+type closeSim struct {
+	rng     *rand.Rand
+	w       *closeWorld
+	shared  *store.Memory
+	mistake closeMistake
+	actors  []*closeActor
+	started int
+	fail    float64 // chance of a fault at an operation
+}
+
+type closeActor struct {
+	resume chan store.Fault
+	pause  chan bool // true: at an operation; false: done
+	op     store.Op
+}
+
+const simRounds, simClosers = 4, 3
+
+func (s *closeSim) hook(a *closeActor) store.Hook {
+	return func(op store.Op, _ string) store.Fault {
+		a.op = op
+		a.pause <- true
+		return <-a.resume
+	}
+}
+
+// process is a new process of a closer: nothing in memory.
+func (s *closeSim) process(st store.Store) *Closer {
+	s.started++
+	writer := fmt.Sprint("w", s.started)
+	if s.mistake.ownClaims {
+		st = ownClaims{st, writer}
+	}
+	engine := &plainEngine{st: st, writer: writer}
+	if s.mistake.engine != nil {
+		s.mistake.engine(engine)
+	}
+	var alter func(schemas.System, []schemas.Row) []schemas.Row
+	c := NewCloser(Deps{Tables: st, Engine: engine, Agreements: simAgreements(), Datasets: simDatasets(),
+		Writer: writer, Workers: 1,
+		Journal: func(_ context.Context, system schemas.System) (Events, error) {
+			if s.mistake.rows != nil {
+				alter = s.mistake.rows()
+			}
+			return &worldEvents{w: s.w, system: system, length: len(s.w.journals[system]), alter: alter}, nil
+		}})
+	if s.mistake.rules != nil {
+		s.mistake.rules(&c.rules)
+	}
+	return c
+}
+
+// act is the life of one closer: a crash ends its process, and another takes its place.
+func (s *closeSim) act(ctx context.Context, a *closeActor) {
+	defer func() { a.pause <- false }()
+	handle := s.shared.With(s.hook(a))
+	c := s.process(handle)
+	for range simRounds {
+		report, err := c.Round(ctx, s.w.now, nil)
+		if report == nil || crashed(err, report) {
+			handle = s.shared.With(s.hook(a))
+			c = s.process(handle)
+		}
+	}
+}
+
+func crashed(err error, r *Report) bool {
+	if errors.Is(err, store.ErrCrashed) {
+		return true
+	}
+	for _, e := range r.Failed {
+		if errors.Is(e, store.ErrCrashed) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *closeSim) fault(op store.Op) store.Fault {
+	if s.rng.Float64() >= s.fail {
+		return store.Proceed
+	}
+	faults := []store.Fault{store.CrashBefore, store.CrashAfter, store.Refuse}
+	if op == store.OpCreate {
+		faults = append(faults, store.LoseAnswer, store.LoseRequest)
+	}
+	return faults[s.rng.IntN(len(faults))]
+}
+
+// run gives the first thing that is wrong.
+func (s *closeSim) run(ctx context.Context) error {
+	live := map[int]bool{}
+	for i := range simClosers {
+		a := &closeActor{resume: make(chan store.Fault), pause: make(chan bool)}
+		s.actors = append(s.actors, a)
+		go s.act(ctx, a)
+		live[i] = <-a.pause
+	}
+	for n := 0; ; n++ {
+		var ready []int
+		for i := range s.actors {
+			if live[i] {
+				ready = append(ready, i)
+			}
+		}
+		if len(ready) == 0 {
+			break
+		}
+		if s.rng.IntN(12) == 0 {
+			s.w.step()
+		}
+		i := ready[s.rng.IntN(len(ready))]
+		s.actors[i].resume <- s.fault(s.actors[i].op)
+		live[i] = <-s.actors[i].pause
+	}
+	return s.settle(ctx)
+}
+
+// settle lets one healthy closer come to the end, two days after all deadlines.
+func (s *closeSim) settle(ctx context.Context) error {
+	j := &closeJudge{w: s.w, st: s.shared.With(nil)}
+	if err := j.judge(ctx, false); err != nil {
+		return err
+	}
+	s.w.now = s.w.now.Add(48 * time.Hour)
+	c := s.process(s.shared.With(nil))
+	for range 3 {
+		report, err := c.Round(ctx, s.w.now, nil)
+		if err != nil {
+			return err
+		}
+		for u, err := range report.Failed {
+			return fmt.Errorf("%s: %w", u, err)
+		}
+		if len(report.Left) > 0 {
+			return fmt.Errorf("a lone closer did not come to an end")
+		}
+		if len(report.Closed) == 0 {
+			return j.judge(ctx, true)
+		}
+	}
+	return errors.New("a lone closer always finds something to close")
+}
+
+func simulateClose(seed uint64, m closeMistake) error {
+	s := &closeSim{rng: rand.New(rand.NewPCG(seed, 1)), w: newCloseWorld(seed), shared: store.NewMemory(), mistake: m,
+		fail: []float64{0, 0.01, 0.04}[seed%3]}
+	for range 6 {
+		s.w.step()
+	}
+	return s.run(context.Background())
+}
+
+func TestCloseSimulation(t *testing.T) {
+	t.Parallel()
+	for seed := range closeSeeds(t) {
+		require.NoError(t, simulateClose(seed, closeMistake{}), "seed %d", seed)
+	}
+}
+
+// closeSeeds is how many seeds are run: 60, or what the environment says.
+func closeSeeds(t *testing.T) uint64 {
+	s := os.Getenv("FLIS_CLOSE_SEEDS")
+	if s == "" {
+		return 60
+	}
+	n, err := strconv.ParseUint(s, 10, 64)
+	require.NoError(t, err)
+	return n
+}
+
+// ownClaims is a store in which nobody sees another's claim.
+type ownClaims struct {
+	store.Store
+	writer string
+}
+
+func (o ownClaims) Open(ctx context.Context, key string) (store.Object, error) {
+	return o.Store.Open(ctx, o.own(key))
+}
+
+func (o ownClaims) own(key string) string {
+	if strings.HasSuffix(key, ".krav.json") {
+		return key + "." + o.writer
+	}
+	return key
+}
+
+func (o ownClaims) Create(ctx context.Context, key string, write func(io.Writer) error) error {
+	return o.Store.Create(ctx, o.own(key), write)
+}
+
+// closeMistakes are the ones that the simulation must see.
+func closeMistakes() map[string]closeMistake {
+	return map[string]closeMistake{
+		"certificate before tables":       {rules: func(r *closeRules) { r.publish = certificateThenTables }},
+		"two closers' versions both kept": {rules: func(r *closeRules) { r.commit = commitAnyway }},
+		"positions not pinned": {rules: func(r *closeRules) {
+			r.adopts = func(context.Context, *unitClose, *Claim) (bool, error) { return true, nil }
+		}},
+		"nobody sees another's claim": {ownClaims: true},
+		"late row dropped":            {rows: dropLate},
+		"removed stay kept":           {engine: func(e *plainEngine) { e.keepsStay = true }},
+		"partial day said closed":     {rows: sealLanded},
+		"silence counted as zero":     {rows: sealSilence},
+		"parked counted as accepted":  {rows: hideParked},
+	}
+}
+
+func TestCloseSimulationSeesMistakes(t *testing.T) {
+	t.Parallel()
+	for name, m := range closeMistakes() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(400) {
+				if err := simulateClose(seed, m); err != nil {
+					t.Logf("seed %d: %v", seed, err)
+					return
+				}
+			}
+			t.Fatal("not seen in 400 seeds")
+		})
+	}
+}
+
+func commitAnyway(ctx context.Context, log *delta.Log, version int64, c *delta.Commit) (int64, error) {
+	for {
+		err := log.Create(ctx, version, c)
+		if !errors.Is(err, store.ErrExists) {
+			return version, err
+		}
+		version++
+	}
+}
+
+// certificateThenTables names the versions that it is about to make.
+func certificateThenTables(ctx context.Context, u *unitClose) error {
+	tables := map[string]*DatasetRef{}
+	for _, c := range u.result.Tables {
+		commit := u.tableCommit(c)
+		log := delta.Open(u.pass.turn.closer.deps.Tables, schemas.TablePrefix(u.unit.Kommune, c.Dataset, c.History))
+		s, err := log.Snapshot(ctx, -1)
+		if errors.Is(err, store.ErrNotFound) {
+			s, err = &delta.Snapshot{Version: -1}, nil
+		}
+		if err != nil {
+			return err
+		}
+		raw, err := commit.Encode(s.Version + 1)
+		if err != nil {
+			return err
+		}
+		if err := s.Apply(s.Version+1, commit); err != nil {
+			return err
+		}
+		d := tables[string(c.Dataset)]
+		if d == nil {
+			d = &DatasetRef{}
+			tables[string(c.Dataset)] = d
+		}
+		ref := &TableRef{Version: s.Version, Since: u.number(), Entry: hashOf(raw), Digest: FilesDigest(s.Files), Files: len(s.Files)}
+		for _, a := range s.Files {
+			n, err := rowsOf(a)
+			if err != nil {
+				return err
+			}
+			ref.Rows += n
+		}
+		if c.History {
+			d.History = ref
+		} else {
+			d.Current = ref
+		}
+	}
+	if u.before != nil {
+		for name, d := range u.before.Tables {
+			if tables[name] == nil {
+				tables[name] = &DatasetRef{}
+			}
+			if tables[name].Current == nil {
+				tables[name].Current = d.Current
+			}
+			if tables[name].History == nil {
+				tables[name].History = d.History
+			}
+		}
+	}
+	if err := u.certify(ctx, tables); err != nil {
+		return err
+	}
+	_, err := u.commitTables(ctx)
+	return err
+}
+
+func dropLate() func(schemas.System, []schemas.Row) []schemas.Row {
+	newest := schemas.Always
+	return func(_ schemas.System, rows []schemas.Row) []schemas.Row {
+		var kept []schemas.Row
+		for _, r := range rows {
+			newest = max(newest, r.Leverance)
+			if r.Dataset == "" || r.Leverance >= newest-1 {
+				kept = append(kept, r)
+			}
+		}
+		return kept
+	}
+}
+
+// sealLanded makes every seal agree with what has landed.
+func sealLanded() func(schemas.System, []schemas.Row) []schemas.Row {
+	accounts := map[schemas.System]*Accounts{}
+	return func(s schemas.System, rows []schemas.Row) []schemas.Row {
+		if accounts[s] == nil {
+			accounts[s] = NewAccounts()
+		}
+		for i := range rows {
+			r := &rows[i]
+			if r.Op == schemas.OpSeal && r.Key == "" {
+				r.Count = accounts[s].of(r.Kommune, r.Leverance).Distinct()
+			}
+			accounts[s].Add(r)
+		}
+		return rows
+	}
+}
+
+// sealSilence takes it that a vendor who has said nothing of a day has said zero.
+func sealSilence() func(schemas.System, []schemas.Row) []schemas.Row {
+	newest := schemas.Always
+	return func(s schemas.System, rows []schemas.Row) []schemas.Row {
+		if len(rows) == 0 || s != simVendor || rows[0].Leverance <= newest {
+			return rows
+		}
+		for d := max(newest+1, rows[0].Leverance-1); d <= rows[0].Leverance; d++ {
+			for _, k := range simKommuner {
+				rows = append(rows, schemas.Row{Op: schemas.OpSeal, Ordinal: 1, Kommune: k, Leverance: d,
+					Event: schemas.ControlEvent, Stated: -1, Outcome: schemas.Accepted})
+			}
+		}
+		newest = rows[0].Leverance
+		return rows
+	}
+}
+
+func hideParked() func(schemas.System, []schemas.Row) []schemas.Row {
+	return func(_ schemas.System, rows []schemas.Row) []schemas.Row {
+		for i := range rows {
+			if rows[i].Outcome == schemas.Parked {
+				rows[i].Outcome = schemas.Accepted
+			}
+		}
+		return rows
+	}
+}

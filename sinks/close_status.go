@@ -1,0 +1,115 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/sinks/store"
+)
+
+// UnitStatus is how far a unit is: what flis status shows.
+type UnitStatus struct {
+	Unit        schemas.Unit
+	Certificate *Certificate             // newest; nil = never closed
+	Day         schemas.Day              // newest day with a state; Always = none
+	State       string                   // of that day
+	Revised     int64                    // of that day
+	Open        []string                 // days that are still provisional
+	Missing     []string                 // what keeps the newest day from being closed, by source
+	Rows        int64                    // of the current tables
+	Parked      int64                    // records of its sources that are parked
+	UnderWay    bool                     // a close is begun and not finished
+	Lag         map[schemas.System]int64 // entries of the journal since the certificate
+}
+
+// Status reads where units (none = all with an agreement) are. It reads the newest certificates and the heads of the
+// journals, nothing else.
+func Status(ctx context.Context, tables store.Store, all *schemas.Agreements,
+	journal func(context.Context, schemas.System) (Events, error), units []schemas.Unit) ([]UnitStatus, error) {
+	if len(units) == 0 {
+		units = all.Units()
+	}
+	versions := map[schemas.System]int64{}
+	var out []UnitStatus
+	for _, u := range units {
+		s, err := unitStatus(ctx, tables, u)
+		if err != nil {
+			return nil, fmt.Errorf("read status of %s: %w", u, err)
+		}
+		for _, a := range all.Unit(u) {
+			v, ok := versions[a.System]
+			if !ok {
+				j, err := journal(ctx, a.System)
+				if err != nil {
+					return nil, fmt.Errorf("open journal of %s: %w", a.System, err)
+				}
+				v = j.Version()
+				versions[a.System] = v
+			}
+			at := int64(-1)
+			if s.Certificate != nil {
+				if p, ok := s.Certificate.Points[a.System]; ok {
+					at = p.Version
+				}
+			}
+			s.Lag[a.System] = v - at
+		}
+		out = append(out, *s)
+	}
+	return out, nil
+}
+
+func unitStatus(ctx context.Context, tables store.Store, u schemas.Unit) (*UnitStatus, error) {
+	s := &UnitStatus{Unit: u, Day: schemas.Always, Lag: map[schemas.System]int64{}}
+	c, err := Head(ctx, tables, u)
+	if err != nil {
+		return nil, err
+	}
+	next := int64(1)
+	if c != nil {
+		next = c.Number + 1
+		s.describe(c)
+	}
+	switch _, _, err := ReadClaim(ctx, tables, u, next); {
+	case err == nil:
+		s.UnderWay = true
+	case !errors.Is(err, store.ErrNotFound):
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *UnitStatus) describe(c *Certificate) {
+	s.Certificate, s.Parked = c, c.Counts.Parked
+	for _, d := range c.Tables {
+		if d.Current != nil {
+			s.Rows += d.Current.Rows
+		}
+	}
+	for text, state := range c.Calendar {
+		day, err := schemas.ParseDay(text)
+		if err != nil {
+			continue
+		}
+		if !state.final() {
+			s.Open = append(s.Open, text)
+		}
+		if day > s.Day {
+			s.Day, s.State, s.Revised = day, state.State, state.Revised
+		}
+	}
+	slices.Sort(s.Open)
+	for _, d := range c.Days {
+		if d.Day != s.Day.String() {
+			continue
+		}
+		for _, x := range d.Sources {
+			for _, m := range x.Missing {
+				s.Missing = append(s.Missing, string(x.System)+": "+m)
+			}
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package sinks
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/flis-dk/flis/schemas"
+)
+
+// A record is: length of what follows, length of the key, the key, the row's fields. Lengths and numbers are varints,
+// texts have their length before them. It lives as long as a sort and has no format number.
+
+// Keys compare as bytes. A text ends with 00 01, and a 00 in it is 00 FF, so that texts compare as Go compares them.
+func appendText[T ~string](b []byte, s T) []byte {
+	for i := range len(s) {
+		if b = append(b, s[i]); s[i] == 0 {
+			b = append(b, 0xff)
+		}
+	}
+	return append(b, 0, 1)
+}
+
+func appendNumber[T ~int32 | ~int64](b []byte, n T) []byte {
+	return binary.BigEndian.AppendUint64(b, uint64(n)^1<<63)
+}
+
+func appendRecord(b, key []byte, r *schemas.Row) []byte {
+	const lengthBytes = 4
+	at := len(b)
+	b = append(b, make([]byte, lengthBytes)...)
+	b = binary.AppendUvarint(b, uint64(len(key)))
+	b = append(b, key...)
+	for _, s := range recordTexts(r) {
+		b = binary.AppendUvarint(b, uint64(len(*s.at)))
+		b = append(b, *s.at...)
+	}
+	for _, n := range recordNumbers(r) {
+		b = binary.AppendVarint(b, n)
+	}
+	b = append(b, flags(r))
+	b = append(b, r.Payload...)
+	binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-lengthBytes))
+	return b
+}
+
+const (
+	flagBackground = 1 << iota
+	flagPayload
+)
+
+func flags(r *schemas.Row) (f byte) {
+	if r.Background {
+		f |= flagBackground
+	}
+	if r.Payload != nil {
+		f |= flagPayload
+	}
+	return f
+}
+
+// recordText is a text field; few says that it has few values.
+type recordText struct {
+	at  *string
+	few bool
+}
+
+func recordTexts(r *schemas.Row) [10]recordText {
+	return [...]recordText{
+		{(*string)(&r.Stream), true}, {(*string)(&r.System), true}, {(*string)(&r.Op), true},
+		{(*string)(&r.Kommune), true}, {(*string)(&r.Dataset), true}, {(*string)(&r.Absent), true},
+		{&r.EventID, false}, {&r.Key, false}, {&r.Scope, false}, {&r.Snapshot, true},
+	}
+}
+
+func recordNumbers(r *schemas.Row) [10]int64 {
+	return [...]int64{r.Offset, int64(r.Ordinal), int64(r.Generation), int64(r.Leverance), int64(r.From), int64(r.To),
+		int64(r.Registered), int64(r.Stated), r.Sequence, r.Count}
+}
+
+func recordKey(record []byte) []byte {
+	n, used := binary.Uvarint(record[4:])
+	return record[4+used : 4+used+int(n)]
+}
+
+var errRecord = errors.New("read sorted rows: a record is damaged")
+
+// decodeRecord copies everything out of the record.
+func decodeRecord(record []byte, strings *internTable) (r schemas.Row, err error) {
+	n, used := binary.Uvarint(record[4:])
+	rest := record[4+used+int(n):]
+	for _, s := range recordTexts(&r) {
+		l, used := binary.Uvarint(rest)
+		if used <= 0 || uint64(len(rest)-used) < l {
+			return r, errRecord
+		}
+		text := rest[used : used+int(l)]
+		if *s.at = ""; s.few {
+			*s.at = strings.string(text)
+		} else {
+			*s.at = string(text)
+		}
+		rest = rest[used+int(l):]
+	}
+	var x [10]int64
+	for i := range x {
+		if x[i], used = binary.Varint(rest); used <= 0 {
+			return r, errRecord
+		}
+		rest = rest[used:]
+	}
+	if len(rest) == 0 {
+		return r, errRecord
+	}
+	r.Offset, r.Ordinal, r.Generation, r.Leverance = x[0], int32(x[1]), int32(x[2]), schemas.Day(x[3])
+	r.From, r.To, r.Registered = schemas.Day(x[4]), schemas.Day(x[5]), schemas.Instant(x[6])
+	r.Stated, r.Sequence, r.Count = schemas.Instant(x[7]), x[8], x[9]
+	r.Background = rest[0]&flagBackground != 0
+	if rest[0]&flagPayload != 0 {
+		r.Payload = append([]byte{}, rest[1:]...)
+	}
+	return r, nil
+}

@@ -1,0 +1,443 @@
+package transforms
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/schemas/avro"
+	"github.com/flis-dk/flis/schemas/codes"
+	"github.com/flis-dk/flis/schemas/yamlfile"
+)
+
+// compiler checks a mapping against both schemas and makes its program. It goes on after a fault, to tell all of them.
+type compiler struct {
+	p        *program
+	lists    *codes.Lists
+	datasets map[schemas.DatasetName]*dataset
+	used     map[string]yamlfile.Pos
+	errs     []error
+}
+
+// compileMapping is the one way from text to program.
+func compileMapping(file string, text []byte, schema *avro.Schema, lists *codes.Lists,
+	datasets map[schemas.DatasetName]*dataset) (*program, error) {
+	var m mappingSpec
+	if err := yamlfile.Decode(file, text, &m); err != nil {
+		return nil, err
+	}
+	c := &compiler{lists: lists, datasets: datasets, used: map[string]yamlfile.Pos{},
+		p: &program{system: schemas.System(m.System), event: m.Event, schema: schema, root: group{array: -1}}}
+	c.mapping(&m)
+	c.unused(&m)
+	if len(c.errs) > 0 {
+		return nil, errors.Join(c.errs...)
+	}
+	return c.p, nil
+}
+
+func (c *compiler) fail(pos yamlfile.Pos, format string, args ...any) {
+	c.errs = append(c.errs, pos.Errorf(format, args...))
+}
+
+// oneOf says that a word is of a closed set.
+func (c *compiler) oneOf(pos yamlfile.Pos, what, word string, set []string) bool {
+	if !slices.Contains(set, word) {
+		c.fail(pos, "%s %q: want one of %s", what, word, strings.Join(set, ", "))
+		return false
+	}
+	return true
+}
+
+func (c *compiler) mapping(m *mappingSpec) {
+	if len(m.Targets) == 0 {
+		c.fail(m.Pos, "targets are missing")
+	}
+	s := scope{c: c, item: -1}
+	c.p.kommune = s.kommune(m.Kommune)
+	c.p.national = c.p.kommune != nil && c.p.kommune.national
+	c.p.registered, c.p.stated = s.moment(m.Reg), s.moment(m.Stated)
+	if m.Sequence != "" {
+		c.p.sequence = s.ref(m.Pos, m.Sequence)
+		s.needs(m.Pos, "sequence", c.p.sequence, avro.Long)
+	}
+	c.snapshot(s, m.Snapshot)
+	for i := range m.Targets {
+		c.target(&m.Targets[i])
+	}
+	for _, ignore := range m.Ignore {
+		c.ignore(m.Pos, ignore)
+	}
+	for i := range m.Tombstone {
+		c.tombstone(&m.Tombstone[i])
+	}
+}
+
+func (c *compiler) snapshot(s scope, m *snapshotSpec) {
+	if m == nil {
+		return
+	}
+	c.oneOf(m.Pos, "absent", m.Absent, []string{string(schemas.AbsentGone), string(schemas.AbsentEnded)})
+	x := &snapshot{scope: s.column("scope", schemas.Column{Name: "scope", Type: schemas.String}, &m.Scope),
+		absent: schemas.Absent(m.Absent), from: s.day(m.From, ""), when: s.test(m.Pos, m.When),
+		empty: s.test(m.Pos, m.Empty)}
+	if (x.absent == schemas.AbsentEnded) != (m.From != nil) {
+		c.fail(m.Pos, "fra: the day from which a snapshot speaks is said with absent: ended, and only then")
+	}
+	if (m.ID == "") != (m.Count == "") {
+		c.fail(m.Pos, "id and count go together: a snapshot over several records has both")
+	} else if m.ID != "" {
+		x.id, x.count = s.ref(m.Pos, m.ID), s.ref(m.Pos, m.Count)
+		s.needs(m.Pos, "count", x.count, avro.Long)
+	}
+	for _, d := range m.Datasets {
+		if c.dataset(m.Pos, d) != nil {
+			x.datasets = append(x.datasets, schemas.DatasetName(d))
+		}
+	}
+	if len(x.datasets) == 0 {
+		c.fail(m.Pos, "datasets of the snapshot are missing")
+	}
+	c.p.snapshot = x
+}
+
+func (c *compiler) dataset(pos yamlfile.Pos, name string) *dataset {
+	d, ok := c.datasets[schemas.DatasetName(name)]
+	if !ok {
+		c.fail(pos, "dataset %q is not of the standard model", name)
+	}
+	return d
+}
+
+// ignore places a condition with the record or with the array whose items it is about.
+func (c *compiler) ignore(pos yamlfile.Pos, cond condition) {
+	for i, a := range c.p.arrays {
+		inner := condition{}
+		for field, values := range cond {
+			if rest, ok := strings.CutPrefix(field, a.path+"."); ok {
+				inner[rest] = values
+			}
+		}
+		if len(inner) == 0 {
+			continue
+		}
+		if len(inner) != len(cond) {
+			c.fail(pos, "ignore: fields of the record and of an array cannot be mixed")
+			return
+		}
+		g := c.group(i)
+		g.ignore = append(g.ignore, scope{c: c, item: i}.test(pos, inner))
+		return
+	}
+	c.p.ignore = append(c.p.ignore, scope{c: c, item: -1}.test(pos, cond))
+}
+
+// group is the targets of an array, -1 = of the record.
+func (c *compiler) group(array int) *group {
+	if array < 0 {
+		return &c.p.root
+	}
+	for i := range c.p.groups {
+		if c.p.groups[i].array == array {
+			return &c.p.groups[i]
+		}
+	}
+	c.p.groups = append(c.p.groups, group{array: array})
+	return &c.p.groups[len(c.p.groups)-1]
+}
+
+// array finds or binds an array of the record; -2 after a fault.
+func (c *compiler) array(pos yamlfile.Pos, path string) int {
+	for i, a := range c.p.arrays {
+		if a.path == path {
+			return i
+		}
+	}
+	r := scope{c: c, item: -1}.ref(pos, path)
+	if r.typ == nil {
+		return -2
+	}
+	if r.typ.Kind != avro.Array {
+		c.fail(pos, "each %s: the field is no array", path)
+		return -2
+	}
+	c.p.arrays = append(c.p.arrays, array{path: path, slot: r.slot})
+	return len(c.p.arrays) - 1
+}
+
+func (c *compiler) target(m *targetSpec) {
+	d := c.dataset(m.Pos, m.Dataset)
+	s := scope{c: c, item: -1}
+	if m.Each != "" {
+		s.item = c.array(m.Pos, m.Each)
+	}
+	if d == nil || s.item == -2 {
+		return
+	}
+	t := target{dataset: d, when: s.test(m.Pos, m.When), remove: s.test(m.Pos, m.Delete),
+		withdraw: s.test(m.Pos, m.Withdraw), present: s.refs(m.Pos, m.Present), absent: s.refs(m.Pos, m.Absent),
+		kommune: s.kommune(m.Kommune), registered: s.moment(m.Reg)}
+	if m.Op != "" && c.oneOf(m.Pos, "op", m.Op, []string{"upsert", "replace"}) {
+		t.replace = m.Op == "replace"
+	}
+	if m.Background != "" {
+		t.background = s.ref(m.Pos, m.Background)
+		s.needs(m.Pos, "background", t.background, avro.Boolean)
+	}
+	if c.p.national && t.kommune == nil {
+		c.fail(m.Pos, "kommune is missing: the source speaks for all municipalities")
+	}
+	t.from, t.to = s.day(m.GyldigFra, ""), s.day(m.GyldigTil, "gyldig_til")
+	c.interval(m, &t)
+	t.columns = c.columns(s, m.Pos, d, m.Columns)
+	t.scoped = c.p.snapshot != nil && c.p.snapshot.has(d.Name)
+	g := c.group(s.item)
+	g.targets = append(g.targets, t)
+}
+
+func (c *compiler) interval(m *targetSpec, t *target) {
+	switch {
+	case t.from == nil:
+		c.fail(m.Pos, "gyldig_fra is missing")
+	case t.dataset.Kind == schemas.Fact && t.to != nil:
+		c.fail(m.GyldigTil.Pos, "gyldig_til: a fact has none")
+	case t.dataset.Kind == schemas.Fact && (t.replace || t.withdraw != nil):
+		c.fail(m.Pos, "a fact has no timeline to replace or withdraw a part of")
+	}
+}
+
+// columns compiles one column for each of the dataset's, in its order.
+func (c *compiler) columns(s scope, pos yamlfile.Pos, d *dataset, specs map[string]columnSpec) []column {
+	for name, spec := range specs {
+		if d.Column(name) < 0 {
+			c.fail(spec.Pos, "column %q is not of %s", name, d.Name)
+		}
+	}
+	var all []column
+	for _, col := range d.Columns {
+		spec, ok := specs[col.Name]
+		switch {
+		case ok:
+			all = append(all, s.column(col.Name, col, &spec))
+		case col.Nullable:
+			all = append(all, column{name: col.Name, target: col})
+		default:
+			c.fail(pos, "column %s of %s is missing", col.Name, d.Name)
+		}
+	}
+	return all
+}
+
+// tombstone compiles what a null value does; its only field is "*", the record's key.
+func (c *compiler) tombstone(m *tombstoneSpec) {
+	if (m.Scope == nil) == (m.Dataset == "") {
+		c.fail(m.Pos, "tombstone: want dataset and columns, or scope")
+		return
+	}
+	s := scope{c: c, item: -1, key: &avro.Type{Kind: avro.String}}
+	if m.Scope != nil {
+		if c.p.snapshot == nil {
+			c.fail(m.Pos, "tombstone by scope: the mapping has no snapshot")
+			return
+		}
+		col := s.column("scope", schemas.Column{Name: "scope", Type: schemas.String}, m.Scope)
+		c.p.tombstones = append(c.p.tombstones, tombstone{scope: &col})
+		return
+	}
+	d := c.dataset(m.Pos, m.Dataset)
+	if d == nil {
+		return
+	}
+	t := tombstone{dataset: d}
+	for _, k := range d.Key {
+		spec, ok := m.Columns[k]
+		if !ok {
+			c.fail(m.Pos, "tombstone: key column %s of %s is missing", k, d.Name)
+			return
+		}
+		t.columns = append(t.columns, s.column(k, d.Columns[d.Column(k)], &spec))
+	}
+	c.p.tombstones = append(c.p.tombstones, t)
+}
+
+// unused checks that every field of the source is used or listed, and none both.
+func (c *compiler) unused(m *mappingSpec) {
+	leaves := leafPaths(c.p.schema.Root, "")
+	for _, u := range m.Unused {
+		if pos, ok := c.used[u]; ok {
+			c.fail(m.Pos, "unused: %s is used in line %d", u, pos.Line)
+		}
+		if !slices.ContainsFunc(leaves, func(l string) bool { return within(l, u) }) {
+			c.fail(m.Pos, "unused: the source has no field %s", u)
+		}
+	}
+	for _, l := range leaves {
+		_, used := c.used[l]
+		if !used && !slices.ContainsFunc(m.Unused, func(u string) bool { return within(l, u) }) {
+			c.fail(m.Pos, "field %s of the source is neither used nor listed under unused", l)
+		}
+	}
+}
+
+func within(leaf, prefix string) bool {
+	return leaf == prefix || strings.HasPrefix(leaf, prefix+".")
+}
+
+// leafPaths is every field that holds a value, those of items under their array's path.
+func leafPaths(t *avro.Type, prefix string) []string {
+	var all []string
+	for _, f := range t.Fields {
+		p := strings.TrimPrefix(prefix+"."+f.Name, ".")
+		core, _, ok := f.Type.Core()
+		if ok && core.Kind == avro.Array {
+			core, _, ok = core.Items.Core()
+		}
+		if ok && core.Kind == avro.Record {
+			all = append(all, leafPaths(core, p)...)
+			continue
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// scope is where paths are looked up: the record, or the item of an array.
+type scope struct {
+	c    *compiler
+	item int        // index into arrays; -1 = the record
+	key  *avro.Type // "*" is the record's key, the only path
+}
+
+func (s scope) refs(pos yamlfile.Pos, paths []string) []ref {
+	var all []ref
+	for _, p := range paths {
+		all = append(all, s.ref(pos, p))
+	}
+	return all
+}
+
+// ref binds a path and marks it used; a ref without type after a fault.
+func (s scope) ref(pos yamlfile.Pos, path string) ref {
+	if s.key != nil {
+		if path != "*" {
+			s.c.fail(pos, `field %s: a tombstone has but its key, "*"`, path)
+		}
+		return ref{bound: true, path: "key", typ: s.key}
+	}
+	root := s.c.p.schema.Root
+	inner, ofRecord := strings.CutPrefix(path, ".")
+	if s.item < 0 || ofRecord {
+		t := s.find(pos, inner, root, inner)
+		s.c.used[inner] = pos
+		return ref{bound: true, slot: slotOf(&s.c.p.paths, inner), path: inner, typ: t}
+	}
+	a := &s.c.p.arrays[s.item]
+	t := s.find(pos, path, itemType(root, a.path), a.path+"."+path)
+	if path == "*" {
+		s.c.used[a.path] = pos
+	} else {
+		s.c.used[a.path+"."+path] = pos
+	}
+	return ref{bound: true, item: true, slot: slotOf(&a.paths, path), path: path, typ: t}
+}
+
+func slotOf(paths *[]string, path string) int {
+	if i := slices.Index(*paths, path); i >= 0 {
+		return i
+	}
+	*paths = append(*paths, path)
+	return len(*paths) - 1
+}
+
+func itemType(root *avro.Type, path string) *avro.Type {
+	t := root
+	for _, step := range strings.Split(path, ".") {
+		core, _, _ := t.Core()
+		t = core.Field(step).Type
+	}
+	core, _, _ := t.Core()
+	return core.Items
+}
+
+// find is the type at a path, without its null; nil after a fault.
+func (s scope) find(pos yamlfile.Pos, path string, t *avro.Type, full string) *avro.Type {
+	core, _, ok := t.Core()
+	if path != "*" {
+		for _, step := range strings.Split(path, ".") {
+			if !ok || core.Kind != avro.Record || core.Field(step) == nil {
+				s.c.fail(pos, "field %q: the source schema has no such field", full)
+				return nil
+			}
+			core, _, ok = core.Field(step).Type.Core()
+		}
+	}
+	if !ok || core.Kind == avro.Record || core.Kind == avro.Map {
+		s.c.fail(pos, "field %q holds no single value", full)
+		return nil
+	}
+	return core
+}
+
+// needs checks the class of a bound path; a ref that has failed already passes.
+func (s scope) needs(pos yamlfile.Pos, what string, r ref, class avro.Kind) {
+	if r.typ != nil && r.typ.Class() != class {
+		s.c.fail(pos, "%s: field %s is a %s, want a %s", what, r.path, r.typ.Kind, class)
+	}
+}
+
+func (s scope) test(pos yamlfile.Pos, cond condition) test {
+	var t test
+	for _, field := range sortedKeys(cond) {
+		if len(cond[field]) == 0 {
+			s.c.fail(pos, "condition on %s: the set is empty", field)
+		}
+		r := s.ref(pos, field)
+		if r.typ != nil && (r.typ.Class() == avro.Double || r.typ.Kind == avro.Array) {
+			s.c.fail(pos, "condition on %s: a %s is compared with no set", field, r.typ.Kind)
+		}
+		t = append(t, equality{r, cond[field]})
+	}
+	return t
+}
+
+func sortedKeys[K ~string, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// organisationForms is how sources name a municipality; holderForm is CPR's code of any age, by successor.
+func organisationForms() []string {
+	return []string{"KOM3", "KOM4", "CVR", "SOR", "GLN", "STS", "SD", "MYN", holderForm}
+}
+
+const holderForm = "HOLDER"
+
+func (s scope) kommune(m *kommuneSpec) *kommuneRef {
+	switch {
+	case m == nil:
+		return nil
+	case m.National && m.Field == "" && m.Form == "":
+		return &kommuneRef{national: true}
+	case m.National || m.Field == "":
+		s.c.fail(m.Pos, "kommune: want field and form, or national alone")
+		return nil
+	}
+	s.c.oneOf(m.Pos, "form", m.Form, organisationForms())
+	return &kommuneRef{ref: s.ref(m.Pos, m.Field), form: m.Form}
+}
+
+// constantInt reads an integer that a mapping names.
+func constantInt(text string) (int64, error) {
+	i, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("constant %q is no integer", text)
+	}
+	return i, nil
+}

@@ -1,0 +1,156 @@
+package fold_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/transforms/fold"
+	"github.com/stretchr/testify/require"
+)
+
+// say makes a statement: its order is its number n, its event id too.
+func say(n int64, op schemas.Op, from, to schemas.Day, content string) schemas.Row {
+	return schemas.Row{Stream: "s", Offset: n, Ordinal: 1, EventID: fmt.Sprint(n), Stated: schemas.Instant(n),
+		Op: op, From: from, To: to, Payload: []byte(content)}
+}
+
+func inScope(scope string, r schemas.Row) schemas.Row {
+	r.Scope = scope
+	return r
+}
+
+func behind(r schemas.Row) schemas.Row {
+	r.Background = true
+	return r
+}
+
+func lookAt(n int64, scope, id string, count int64) schemas.Row {
+	r := say(n, schemas.OpSnapshot, schemas.Always, schemas.Open, "")
+	r.Ordinal, r.Scope, r.Snapshot, r.Count = 0, scope, id, count
+	return r
+}
+
+const (
+	up      = schemas.OpUpsert
+	away    = schemas.OpDelete
+	anew    = schemas.OpReplace
+	forever = schemas.Open
+)
+
+func TestKey(t *testing.T) {
+	cases := map[string]struct {
+		statements, snapshots []schemas.Row
+		want                  []string // [from,to) content of stream/offset/ordinal
+	}{
+		"nothing said": {nil, nil, nil},
+		"a back-dated correction": {[]schemas.Row{say(1, up, 0, forever, "a"), say(2, up, 10, forever, "b"), say(3, up, 5, 10, "c")},
+			nil, []string{"[0,5) a of s/1/1", "[5,10) c of s/3/1", "[10,open) b of s/2/1"}},
+		"said again keeps its metadata": {[]schemas.Row{say(1, up, 0, forever, "a"), say(2, up, 0, forever, "a")},
+			nil, []string{"[0,open) a of s/1/1"}},
+		"said again after another does not": {[]schemas.Row{say(1, up, 0, forever, "a"), say(2, up, 0, forever, "b"), say(3, up, 0, forever, "a")},
+			nil, []string{"[0,open) a of s/3/1"}},
+		"said again after a delete does not": {[]schemas.Row{say(1, up, 0, forever, "a"), say(2, away, 0, forever, ""), say(3, up, 0, forever, "a")},
+			nil, []string{"[0,open) a of s/3/1"}},
+		"neighbours are joined": {[]schemas.Row{say(1, up, 5, 10, "a"), say(2, up, 0, 5, "a")},
+			nil, []string{"[0,10) a of s/2/1"}},
+		"a delete hides what comes late": {[]schemas.Row{say(5, away, 3, 7, ""), say(1, up, 0, 10, "a")},
+			nil, []string{"[0,3) a of s/1/1", "[7,10) a of s/1/1"}},
+		"no length, no row":            {[]schemas.Row{say(1, up, 5, 5, "a"), say(2, up, 7, 3, "b")}, nil, nil},
+		"a replace is the whole":       {[]schemas.Row{say(1, up, 0, forever, "a"), say(2, anew, 0, 0, ""), upsertOf(2, 5, 9, "b")}, nil, []string{"[5,9) b of s/2/2"}},
+		"a replace that says the same": {[]schemas.Row{say(1, up, 5, 9, "b"), say(2, anew, 0, 0, ""), upsertOf(2, 5, 9, "b")}, nil, []string{"[5,9) b of s/1/1"}},
+		"a snapshot takes back its own scope only": {[]schemas.Row{inScope("S", say(1, up, 0, 5, "a")), inScope("T", say(2, up, 5, 9, "b"))},
+			[]schemas.Row{lookAt(3, "S", "", 0)}, []string{"[5,9) b of s/2/1"}},
+		"a snapshot reveals what another scope says": {[]schemas.Row{inScope("T", say(1, up, 0, 9, "a")), inScope("S", say(2, up, 0, 9, "b"))},
+			[]schemas.Row{lookAt(3, "S", "", 0)}, []string{"[0,9) a of s/1/1"}},
+		"a daily snapshot changes nothing": {[]schemas.Row{inScope("S", say(1, up, 0, 5, "a")), inScope("S", say(2, up, 0, 5, "a"))},
+			[]schemas.Row{lookAt(1, "S", "", 0), lookAt(2, "S", "", 0)}, []string{"[0,5) a of s/1/1"}},
+		"a snapshot that lacks it breaks the run": {[]schemas.Row{inScope("S", say(1, up, 0, 5, "a")), inScope("S", say(3, up, 0, 5, "a"))},
+			[]schemas.Row{lookAt(1, "S", "", 0), lookAt(2, "S", "", 0), lookAt(3, "S", "", 0)}, []string{"[0,5) a of s/3/1"}},
+		"a background fills and the first holds": {[]schemas.Row{say(1, up, 5, 9, "a"), behind(say(2, up, 0, 9, "b")), behind(say(3, up, 0, 12, "c"))},
+			nil, []string{"[0,5) b of s/2/1", "[5,9) a of s/1/1", "[9,12) c of s/3/1"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, s := range fold.Key(schemas.State, c.statements, c.snapshots) {
+				l := line(s.From, s.To, s.Row)
+				if s.To == schemas.Open {
+					l = fmt.Sprintf("[%d,open) %s of %s/%d/%d", s.From, s.Row.Payload, s.Row.Stream, s.Row.Offset, s.Row.Ordinal)
+				}
+				got = append(got, l)
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+func upsertOf(n int64, from, to schemas.Day, content string) schemas.Row {
+	r := say(n, up, from, to, content)
+	r.Ordinal = 2
+	return r
+}
+
+func TestFactIsOneInstant(t *testing.T) {
+	moved := []schemas.Row{say(1, up, 3, 0, "a"), say(2, up, 8, 0, "b")}
+	got := fold.Key(schemas.Fact, moved, nil)
+	require.Len(t, got, 1)
+	require.Equal(t, schemas.Day(8), got[0].From)
+	require.Equal(t, schemas.Open, got[0].To)
+	require.Empty(t, fold.Key(schemas.Fact, append(moved, say(3, away, 3, 4, "")), nil), "a delete of a day is of the key")
+}
+
+func TestWholeCountsDistinctEvents(t *testing.T) {
+	head := lookAt(1, "S", "x", 3)
+	member := func(n int64, id, scope string) schemas.Row {
+		r := inScope(scope, say(n, up, 0, 1, "a"))
+		r.Snapshot = id
+		return r
+	}
+	rows := []schemas.Row{head, member(2, "x", "S"), member(2, "x", "S"), member(3, "y", "S"), member(4, "x", "T")}
+	require.False(t, fold.Whole(&head, rows))
+	require.True(t, fold.Whole(&head, append(rows, member(5, "x", "S"))))
+	alone := lookAt(1, "S", "", 3)
+	require.True(t, fold.Whole(&alone, nil))
+}
+
+func BenchmarkFold(b *testing.B) {
+	for _, n := range []int{1, 4, 100, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			rows, looks := long(n)
+			b.ReportAllocs()
+			for b.Loop() {
+				fold.Key(schemas.State, rows, looks)
+			}
+			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "statements/s")
+		})
+	}
+}
+
+// long is a key whose every statement overlaps every other, under a snapshot now and then: the worst shape.
+func long(n int) (rows, snapshots []schemas.Row) {
+	for i := range int64(n) {
+		from := schemas.Day(i * 7919 % int64(n))
+		rows = append(rows, inScope("S", say(i, up, from, forever, string(rune('a'+i%3)))))
+		if i%100 == 50 {
+			snapshots = append(snapshots, lookAt(i, "S", "", 0))
+		}
+	}
+	return rows, snapshots
+}
+
+func TestKeyIsNotQuadratic(t *testing.T) {
+	rows, looks := long(1000)
+	few := testing.Benchmark(func(b *testing.B) {
+		for b.Loop() {
+			fold.Key(schemas.State, rows, looks)
+		}
+	}).AllocedBytesPerOp()
+	rows, looks = long(10_000)
+	many := testing.Benchmark(func(b *testing.B) {
+		for b.Loop() {
+			fold.Key(schemas.State, rows, looks)
+		}
+	}).AllocedBytesPerOp()
+	require.Less(t, many, 20*few, "bytes for ten times the statements")
+}

@@ -1,0 +1,294 @@
+package fold_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/transforms/fold"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// The oracle knows no intervals: it asks, day by day, who of the whole set holds.
+
+const days = 12 // valid time of the generated sets is [0, days), and what lies before and after as a day each
+
+type oracle struct {
+	kind       schemas.Kind
+	statements []*schemas.Row
+	snapshots  []*schemas.Row
+	place      map[*schemas.Row]*schemas.Row
+}
+
+func newOracle(kind schemas.Kind, statements, snapshots []schemas.Row) *oracle {
+	o := &oracle{kind: kind, place: map[*schemas.Row]*schemas.Row{}}
+	o.statements, o.snapshots = distinct(statements), distinct(snapshots)
+	for _, s := range o.snapshots {
+		o.place[s] = s
+		for _, r := range slices.Concat(o.statements, o.snapshots) {
+			if ofOneBatch(s, r) && s.Snapshot != "" && schemas.CompareOrder(r, o.place[s]) < 0 {
+				o.place[s] = r
+			}
+		}
+	}
+	return o
+}
+
+func distinct(rows []schemas.Row) []*schemas.Row {
+	least := map[string]*schemas.Row{}
+	for i := range rows {
+		r := &rows[i]
+		id := fmt.Sprint(r.EventID, r.Ordinal, r.Op, r.From, r.To, r.Scope, "/", r.Snapshot, r.Background, r.Payload)
+		if l := least[id]; l == nil || schemas.CompareOrder(r, l) < 0 {
+			least[id] = r
+		}
+	}
+	var out []*schemas.Row
+	for _, r := range least {
+		out = append(out, r)
+	}
+	slices.SortFunc(out, schemas.CompareOrder)
+	return out
+}
+
+func ofOneBatch(a, b *schemas.Row) bool {
+	if a.Scope != b.Scope || a.Snapshot != b.Snapshot {
+		return false
+	}
+	return a.Snapshot != "" || a.Stream == b.Stream && a.Offset == b.Offset
+}
+
+func (o *oracle) covers(r *schemas.Row, d schemas.Day) bool {
+	switch {
+	case o.kind == schemas.Fact:
+		return true
+	case r.Op == schemas.OpReplace:
+		return true
+	case r.Op == schemas.OpSnapshot:
+		return r.From <= d
+	}
+	return r.From <= d && d < r.To
+}
+
+func (o *oracle) before(s, r *schemas.Row) bool {
+	if s.Op == schemas.OpSnapshot && s.Snapshot != "" {
+		return schemas.CompareOrder(o.place[s], r) <= 0
+	}
+	return schemas.CompareOrder(s, r) < 0
+}
+
+func (o *oracle) takenBack(r *schemas.Row, d schemas.Day) bool {
+	return slices.ContainsFunc(o.snapshots, func(s *schemas.Row) bool {
+		return s.Scope == r.Scope && !o.before(s, r) && o.covers(s, d)
+	})
+}
+
+func (o *oracle) winner(d schemas.Day) *schemas.Row {
+	var front, back *schemas.Row
+	for _, r := range o.statements {
+		switch {
+		case !o.covers(r, d) || o.takenBack(r, d):
+		case r.Background && back == nil:
+			back = r
+		case !r.Background:
+			front = r
+		}
+	}
+	if front != nil {
+		return front
+	}
+	return back
+}
+
+// lacks says whether no member of the snapshot's or replace's own batch speaks of the day after it.
+func (o *oracle) lacks(s *schemas.Row, background bool, d schemas.Day) bool {
+	return !slices.ContainsFunc(o.statements, func(m *schemas.Row) bool {
+		return m.Op != schemas.OpReplace && m.Background == background && ofOneBatch(s, m) &&
+			o.before(s, m) && m != s && o.covers(m, d)
+	})
+}
+
+// first walks back from the winner as long as the same was said without a break.
+func (o *oracle) first(w *schemas.Row, d schemas.Day) *schemas.Row {
+	said := slices.Clone(o.statements[:slices.Index(o.statements, w)])
+	slices.Reverse(said)
+	for _, x := range said {
+		switch {
+		case !o.covers(x, d) || x.Background != w.Background:
+			continue
+		case x.Op == schemas.OpReplace && !o.lacks(x, x.Background, d):
+			continue
+		case x.Op != schemas.OpUpsert || string(x.Payload) != string(w.Payload):
+			return w
+		}
+		for _, s := range o.snapshots {
+			if s.Scope == x.Scope && !o.before(s, x) && o.before(s, w) && o.covers(s, d) &&
+				o.lacks(s, w.Background, d) {
+				return w
+			}
+		}
+		w = x
+	}
+	return w
+}
+
+func (o *oracle) rows() []string {
+	var out []string
+	var from schemas.Day
+	var last, first *schemas.Row
+	end := func(d schemas.Day) {
+		if last != nil {
+			out = append(out, line(from, d, first))
+		}
+	}
+	all := []schemas.Day{schemas.Always}
+	for d := range schemas.Day(days + 1) {
+		all = append(all, d)
+	}
+	if o.kind == schemas.Fact {
+		all = all[:1]
+	}
+	for _, d := range all {
+		w := o.winner(d)
+		if w != nil && w.Op != schemas.OpUpsert {
+			w = nil
+		}
+		if w != nil && last != nil && string(w.Payload) == string(last.Payload) {
+			continue
+		}
+		end(d)
+		if last = w; w != nil {
+			from, first = d, o.first(w, d)
+			if o.kind == schemas.Fact {
+				from = w.From
+			}
+		}
+	}
+	end(schemas.Open)
+	return out
+}
+
+func line(from, to schemas.Day, r *schemas.Row) string {
+	return fmt.Sprintf("[%d,%d) %s of %s/%d/%d", from, to, r.Payload, r.Stream, r.Offset, r.Ordinal)
+}
+
+func lines(segments []fold.Segment) []string {
+	var out []string
+	for _, s := range segments {
+		out = append(out, line(s.From, s.To, s.Row))
+	}
+	return out
+}
+
+// set is what landed of one key, in order of arrival.
+type set struct {
+	kind schemas.Kind
+	rows []schemas.Row
+}
+
+func (s set) statements() []schemas.Row {
+	return slices.DeleteFunc(slices.Clone(s.rows), func(r schemas.Row) bool { return r.Op == schemas.OpSnapshot })
+}
+
+// snapshots is those in force, or all.
+func (s set) snapshots(whole bool) []schemas.Row {
+	return slices.DeleteFunc(slices.Clone(s.rows), func(r schemas.Row) bool {
+		return r.Op != schemas.OpSnapshot || whole && !fold.Whole(&r, s.rows)
+	})
+}
+
+func (s set) String() string {
+	var b strings.Builder
+	for _, r := range s.rows {
+		fmt.Fprintf(&b, "\n%s %s/%d/%d t%d #%d %s [%d,%d) scope %q snapshot %q/%d %s", r.EventID, r.Stream, r.Offset,
+			r.Ordinal, r.Stated, r.Sequence, r.Op, r.From, r.To, r.Scope, r.Snapshot, r.Count, r.Payload)
+		if r.Background {
+			b.WriteString(" background")
+		}
+	}
+	return b.String()
+}
+
+var sets = rapid.Custom(func(t *rapid.T) set {
+	s := set{kind: rapid.SampledFrom([]schemas.Kind{schemas.State, schemas.State, schemas.Fact}).Draw(t, "kind")}
+	for n := range rapid.IntRange(1, 7).Draw(t, "records") {
+		record := drawRecord(t, n)
+		s.rows = append(s.rows, record...)
+		if rapid.IntRange(0, 5).Draw(t, "again") == 0 {
+			for _, r := range record {
+				r.Offset, r.Sequence = r.Offset+100, r.Sequence+rapid.Int64Range(0, 3).Draw(t, "later")
+				s.rows = append(s.rows, r)
+			}
+		}
+	}
+	return s
+})
+
+func drawRecord(t *rapid.T, n int) []schemas.Row {
+	small := func(label string, most int64) int64 { return rapid.Int64Range(0, most).Draw(t, label) }
+	base := schemas.Row{Stream: "a", Offset: int64(n), EventID: fmt.Sprint("e", n), Arrived: schemas.Instant(n),
+		Stated: schemas.Instant(small("stated", 3)), Sequence: small("sequence", 2), From: schemas.Always, To: schemas.Open,
+		Scope: rapid.SampledFrom([]string{"", "S", "S", "T"}).Draw(t, "scope")}
+	var rows []schemas.Row
+	add := func(r schemas.Row) {
+		r.Ordinal = int32(len(rows) + 1)
+		rows = append(rows, r)
+	}
+	switch head := small("head", 5); {
+	case head == 0:
+		base.Op = schemas.OpReplace
+		add(base)
+	case head <= 2 && base.Scope != "":
+		base.Op = schemas.OpSnapshot
+		if small("speaks", 1) == 1 {
+			base.From = schemas.Day(small("from", days-1))
+		}
+		if small("several", 1) == 1 {
+			base.Snapshot, base.Count = "id", 2
+		}
+		add(base)
+		base.Count = 0
+	}
+	for range small("rows", 3) {
+		r := base
+		r.Op = rapid.SampledFrom([]schemas.Op{schemas.OpUpsert, schemas.OpUpsert, schemas.OpUpsert, schemas.OpDelete}).Draw(t, "op")
+		r.From = schemas.Day(small("from", days-1))
+		r.To = r.From + schemas.Day(small("length", days))
+		if r.To > days {
+			r.To = schemas.Open
+		}
+		if small("always", 5) == 0 {
+			r.From = schemas.Always
+		}
+		r.Background = small("background", 3) == 0
+		if r.Op == schemas.OpUpsert {
+			r.Payload = []byte{"abc"[small("payload", 2)]}
+		}
+		add(r)
+	}
+	return rows
+}
+
+func TestKeyIsWhatTheOracleSays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := sets.Draw(t, "set")
+		want := newOracle(s.kind, s.statements(), s.snapshots(true)).rows()
+		require.Equal(t, want, lines(fold.Key(s.kind, s.statements(), s.snapshots(true))), "%s", s)
+	})
+}
+
+func TestKeyDoesNotDependOnOrderOrRepetition(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := sets.Draw(t, "set")
+		want := lines(fold.Key(s.kind, s.statements(), s.snapshots(true)))
+		rows := append(slices.Clone(s.rows), s.rows[:rapid.IntRange(0, len(s.rows)).Draw(t, "doubled")]...)
+		seed := rapid.Uint64().Draw(t, "seed")
+		rand.New(rand.NewPCG(seed, 0)).Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		mixed := set{s.kind, rows}
+		require.Equal(t, want, lines(fold.Key(s.kind, mixed.statements(), mixed.snapshots(true))), "%s", s)
+	})
+}

@@ -1,0 +1,251 @@
+package transforms
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/schemas/avro"
+)
+
+// verdict is the work on one record. rows[first] is the raw record itself.
+type verdict struct {
+	c       *Catalog
+	t       *topic
+	r       *Record
+	m       *machine
+	p       *plan
+	env     envelope
+	rows    []schemas.Row
+	first   int
+	sender  schemas.Kommunekode
+	kommune schemas.Kommunekode // of the record; National where each row has its own
+
+	registered, stated schemas.Instant
+	sequence           int64
+	scope              string
+	dropped            int    // rows of municipalities without agreement
+	buf                []byte // payloads, one behind the other
+}
+
+// Judge appends the record itself (ordinal 0) and its domain events (1…n) to dst. A record that cannot be used is ordinal
+// 0 alone, parked. Rows point into the record's value and key, which the caller leaves alone while the rows live. An
+// error means only that the registry could not be asked: dst is then as it was, and the record is to be judged again.
+func (c *Catalog) Judge(dst []schemas.Row, r *Record) ([]schemas.Row, error) {
+	m := c.machines.Get().(*machine)
+	defer c.machines.Put(m)
+	m.reset()
+	v := verdict{c: c, t: c.topics[r.Topic], r: r, m: m, rows: dst, first: len(dst)}
+	if err := v.judge(); err != nil {
+		return dst, err
+	}
+	v.settle()
+	return v.rows, nil
+}
+
+// judge goes through the checks in order. What is found goes to the machine; an error is a bad world.
+func (v *verdict) judge() error {
+	v.raw()
+	if v.t == nil {
+		if parts := strings.Split(v.r.Topic, "."); len(parts) > 2 {
+			v.rows[v.first].System, v.rows[v.first].Event = schemas.System(parts[1]), parts[2]
+		}
+		v.park(schemas.Reject(schemas.CodeMapping, "", "add a mapping for the topic, or stop sending to it",
+			"there is no mapping for this topic"))
+		return nil
+	}
+	v.m.system = v.t.system.name
+	v.envelope()
+	if !v.m.parked {
+		v.findSender()
+	}
+	if v.m.parked {
+		return nil
+	}
+	if v.r.Value == nil {
+		v.tombstone()
+		return nil
+	}
+	data, err := v.frame()
+	if err != nil || v.m.parked {
+		return err
+	}
+	switch {
+	case v.t.program == nil:
+		v.control(data)
+	case v.t.parser != nil:
+		v.unit(data)
+	default:
+		v.mapped(v.p, data)
+	}
+	return nil
+}
+
+func (v *verdict) park(f *schemas.Finding) {
+	v.m.parked = true
+	v.m.findings = append(v.m.findings, f)
+}
+
+// raw appends ordinal 0 with what is known before anything is read.
+func (v *verdict) raw() {
+	row := schemas.Row{Stream: v.r.Stream, Offset: v.r.Offset, Arrived: v.r.Arrived, Leverance: v.r.Arrived.Day(),
+		Kommune: schemas.National, Op: schemas.OpRaw, From: schemas.Always, To: schemas.Open, Registered: v.r.Arrived,
+		Stated: v.r.Arrived, Sequence: v.r.Offset, Payload: v.r.Value, RawKey: v.r.Key, Outcome: schemas.Accepted,
+		Headers: appendHeaders(make([]byte, 0, 512), v.r.Headers), Canonical: v.c.print}
+	v.rows = append(v.rows, row)
+}
+
+// envelope reads the headers and writes what they say to ordinal 0; of malformed ones, what could be read.
+func (v *verdict) envelope() {
+	var fs []*schemas.Finding
+	v.env, fs = readEnvelope(v.t, v.r)
+	for _, f := range fs {
+		v.park(f)
+	}
+	row, e := &v.rows[v.first], &v.env
+	row.System, row.Event, row.EventID = v.t.system.name, v.t.event, e.eventID()
+	row.Leverance, row.Registered, row.Stated, row.Sequence = e.leverance, e.time, e.time, e.sequence
+	if k, ok := v.organisation(e.named); ok {
+		row.Kommune = k
+	}
+	v.registered, v.stated, v.sequence, v.m.lever = e.time, e.time, e.sequence, e.leverance
+}
+
+// findSender reads who sends. Sources that speak for all municipalities name none, or 0000.
+func (v *verdict) findSender() {
+	named, e := v.env.named, &v.env
+	control := v.t.program == nil
+	v.sender = schemas.National
+	switch {
+	case named == "" && e.kommune != "":
+		v.sender = e.kommune
+	case (named == "" || named == string(schemas.National)) && (v.t.system.national || control):
+	default:
+		k, ok := v.organisation(named)
+		if !ok {
+			v.park(schemas.Reject(schemas.CodeCode, headerSource,
+				"name the municipality in the agreed form, or have the key added to organisationsnoegle",
+				"names no municipality that is known"))
+			return
+		}
+		v.sender = k
+	}
+	v.kommune = v.sender
+	v.rows[v.first].Kommune = v.sender
+	switch {
+	case e.kommune != "" && e.kommune != v.sender:
+		v.park(schemas.Reject(schemas.CodeTenant, headerKommune, "send it as the municipality that it belongs to",
+			"names another municipality than ce_source"))
+	case v.sender != schemas.National && len(v.c.agreements.Of(v.t.system.name, v.sender)) == 0:
+		v.park(noAgreement(headerSource))
+	}
+}
+
+func noAgreement(path string) *schemas.Finding {
+	return schemas.Reject(schemas.CodeTenant, path, "have an agreement made for the municipality, the area and the system",
+		"the system has no agreement with this municipality")
+}
+
+// organisation tries the forms that the system's mappings use, then the code of four digits.
+func (v *verdict) organisation(named string) (schemas.Kommunekode, bool) {
+	for _, form := range v.t.system.forms {
+		if k, ok := v.c.lists.Organisation(form, named, v.env.leverance); ok {
+			return k, true
+		}
+	}
+	return v.c.lists.Organisation("KOM4", named, v.env.leverance)
+}
+
+const frameLength = 5
+
+// frame reads the registry framing and finds the plan of the id.
+func (v *verdict) frame() ([]byte, error) {
+	b := v.r.Value
+	if len(b) < frameLength || b[0] != 0 {
+		v.park(schemas.Reject(schemas.CodeSchema, "", "write a zero, the schema's id in four bytes, then Avro",
+			"the value has no registry framing"))
+		return nil, nil
+	}
+	p, f, err := v.c.plan(v.t, binary.BigEndian.Uint32(b[1:]))
+	if p != nil {
+		v.p, v.rows[v.first].Schema = p, p.print
+	}
+	if f != nil {
+		v.park(f)
+	}
+	return b[frameLength:], err
+}
+
+// unit has a parser make a record of a file's unit, then maps it like any other.
+func (v *verdict) unit(data []byte) {
+	if err := v.t.schema.Check(data); err != nil {
+		v.park(malformed(err))
+		return
+	}
+	record, parts, reject := v.t.parser(data)
+	if reject != nil {
+		v.park(reject)
+		return
+	}
+	v.mapped(v.t.own, record)
+	for _, f := range parts {
+		row := v.row()
+		row.Op, row.Outcome, row.Finding = schemas.OpRaw, schemas.Parked, f.Error()
+		row.From, row.To, row.Kommune = schemas.Always, schemas.Open, v.kommune
+		v.append(row)
+		v.rows[v.first].Outcome = schemas.PartlyParked
+	}
+}
+
+func (v *verdict) mapped(p *plan, data []byte) {
+	v.p = p
+	v.m.record = sized(v.m.record, p.scan.Len())
+	if err := p.scan.Run(data, v.m.record); err != nil {
+		v.park(malformed(err))
+		return
+	}
+	v.run()
+}
+
+// sized gives a slice of so many values, reusing what is there.
+func sized(s []avro.Value, n int) []avro.Value {
+	if cap(s) < n {
+		return make([]avro.Value, n)
+	}
+	return s[:n]
+}
+
+func malformed(err error) *schemas.Finding {
+	var f *avro.Fault
+	if errors.As(err, &f) && f.Budget {
+		return schemas.Reject(schemas.CodeBudget, f.Path, "split the record", "%s", f.Rule)
+	}
+	if f == nil {
+		return schemas.Reject(schemas.CodeDecode, "", "", "%s", err)
+	}
+	return schemas.Reject(schemas.CodeDecode, f.Path, "write the record by the schema whose id it carries", "%s", f.Rule)
+}
+
+// settle writes the verdict to the rows. Findings of a record that is not parked are warnings.
+func (v *verdict) settle() {
+	if fs := v.m.findings; len(fs) > 0 {
+		texts := make([]string, len(fs))
+		for i, f := range fs {
+			texts[i] = f.Error()
+		}
+		v.rows[v.first].Finding = strings.Join(texts, "; ")
+	}
+	switch {
+	case v.m.parked:
+		clear(v.rows[v.first+1:])
+		v.rows = v.rows[:v.first+1]
+		v.rows[v.first].Outcome = schemas.Parked
+	case v.m.warned:
+		for i := v.first; i < len(v.rows); i++ {
+			if v.rows[i].Outcome == schemas.Accepted {
+				v.rows[i].Outcome = schemas.Warned
+			}
+		}
+	}
+}

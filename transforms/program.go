@@ -1,0 +1,173 @@
+package transforms
+
+import (
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/schemas/avro"
+)
+
+// program is a mapping compiled against the catalog's schema of its event. Read-only.
+type program struct {
+	system     schemas.System
+	event      string
+	schema     *avro.Schema
+	paths      []string // of the record, by slot
+	arrays     []array
+	kommune    *kommuneRef // nil: the sender's
+	national   bool
+	registered *momentRef
+	stated     *momentRef
+	sequence   ref
+	snapshot   *snapshot
+	tombstones []tombstone
+	ignore     []test // of the record
+	root       group  // targets of the record itself
+	groups     []group
+}
+
+// array is an array of the record that targets go through.
+type array struct {
+	path  string
+	slot  int
+	paths []string // of an item, by slot
+}
+
+// group is the targets of one array, or those of the record (array -1).
+type group struct {
+	array   int
+	targets []target
+	ignore  []test
+}
+
+// ref is a bound path. The zero ref is none.
+type ref struct {
+	bound bool
+	item  bool
+	slot  int
+	path  string // as the source names it
+	typ   *avro.Type
+}
+
+// test is a condition: every field's text is one of the set.
+type test []equality
+
+type equality struct {
+	ref  ref
+	want []string
+}
+
+type kommuneRef struct {
+	ref      ref
+	form     string
+	national bool
+}
+
+type dayRef struct {
+	ref       ref
+	form      string // "" = the source's own logical type
+	inclusive bool   // the last valid day: the interval ends the day after
+	always    bool   // null = since ever
+}
+
+type momentRef struct {
+	ref       ref
+	date      bool
+	form      string
+	leverance bool // null = midnight of the day of delivery
+}
+
+type snapshot struct {
+	scope    column
+	absent   schemas.Absent
+	from     *dayRef
+	id       ref
+	count    ref
+	when     test
+	empty    test
+	datasets []schemas.DatasetName
+}
+
+func (s *snapshot) has(d schemas.DatasetName) bool {
+	for _, x := range s.datasets {
+		if x == d {
+			return true
+		}
+	}
+	return false
+}
+
+type tombstone struct {
+	dataset *dataset
+	columns []column // the key's, in order
+	scope   *column
+}
+
+type target struct {
+	dataset    *dataset
+	when       test
+	present    []ref
+	absent     []ref
+	replace    bool
+	remove     test // delete of the key
+	withdraw   test // delete of the segment
+	background ref
+	kommune    *kommuneRef
+	registered *momentRef
+	from, to   *dayRef
+	columns    []column // one per column of the dataset
+	scoped     bool
+}
+
+// dataset is a table of the standard model with what writing its records needs.
+type dataset struct {
+	*schemas.Dataset
+	flat  *avro.Flat
+	key   []int // columns
+	print string
+}
+
+// source is where a column's value comes from.
+type source uint8
+
+const (
+	fromNothing source = iota // null
+	fromField
+	fromConstant
+	fromJoin
+	fromSum
+	fromMinutes
+)
+
+// column is one line of a target's columns.
+type column struct {
+	name     string
+	target   schemas.Column
+	source   source
+	refs     []ref
+	constant avro.Value
+	preset   *avro.Value // where the source is null
+	with     string
+	form     string // of a date, a time or a number
+	days     int
+	factor   ratio
+	by       ref // factor by a code
+	factors  map[string]ratio
+	boolean  map[string]bool
+	cpr      bool
+	prefix   string // "<system>:"
+	lookup   string
+	at       *dayRef // nil: gyldig_fra
+	anyDay   bool    // a code of the list is known at any date
+	keep     bool    // ukendt: behold
+}
+
+// path is what a finding about the column names.
+func (c *column) path() ref {
+	if len(c.refs) == 0 {
+		return ref{path: c.name}
+	}
+	r := c.refs[0]
+	for _, x := range c.refs[1:] {
+		r.path += "+" + x.path
+	}
+	return r
+}
