@@ -1,9 +1,11 @@
 # Everything that is not a plain go command. CI is .ci/run.
-.PHONY: ci bench spark soak
+.PHONY: ci bench measure spark soak
 ci:
 	.ci/run
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
+measure:
+	FLIS_MEASURE=1000000 go test -v -count=1 -timeout 60m -run TestMeasure ./cmd/flis
 spark:
 	.ci/readers/spark
 soak:

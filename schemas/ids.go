@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -86,4 +87,14 @@ type Stream string
 // NewStream joins the three parts.
 func NewStream(cluster, topic string, partition int) Stream {
 	return Stream(fmt.Sprintf("%s/%s/%d", cluster, topic, partition))
+}
+
+// Parts takes the name apart; ok is false for what is no stream.
+func (s Stream) Parts() (cluster, topic string, partition int, ok bool) {
+	parts := strings.Split(string(s), "/")
+	if len(parts) != 3 {
+		return "", "", 0, false
+	}
+	partition, err := strconv.Atoi(parts[2])
+	return parts[0], parts[1], partition, err == nil
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/flis-dk/flis/sinks/delta"
 )
 
-// tableRef reads what a table's version is: the entry must carry the txn of this very close.
+// tableRef reads what a table's version is: the entry must carry the txn of this very close. Now and then it leaves
+// a checkpoint, so that a reader need not replay ten years.
 func tableRef(ctx context.Context, log *delta.Log, version int64, u schemas.Unit, n int64) (*TableRef, error) {
 	commit, raw, err := log.Entry(ctx, version)
 	if err != nil {
@@ -25,6 +26,11 @@ func tableRef(ctx context.Context, log *delta.Log, version int64, u schemas.Unit
 	snapshot, err := log.Snapshot(ctx, version)
 	if err != nil {
 		return nil, err
+	}
+	if version > 0 && version%checkpointEvery == 0 {
+		if err := log.Checkpoint(ctx, snapshot); err != nil {
+			return nil, err
+		}
 	}
 	ref := &TableRef{Version: version, Since: n, Entry: hashOf(raw), Files: len(snapshot.Files),
 		Digest: FilesDigest(snapshot.Files)}

@@ -128,7 +128,7 @@ func (c *Closer) Round(ctx context.Context, now time.Time, units []schemas.Unit)
 	report := &Report{Closed: map[schemas.Unit]*Certificate{}, Failed: map[schemas.Unit]error{}}
 	for range turnsMax {
 		t := &turn{closer: c, now: schemas.InstantOf(now), report: report}
-		again, err := t.run(ctx, c.withNational(todo))
+		again, err := t.run(ctx, c.withNational(todo, report.Failed))
 		if err != nil {
 			return report, err
 		}
@@ -140,13 +140,13 @@ func (c *Closer) Round(ctx context.Context, now time.Time, units []schemas.Unit)
 	return report, nil
 }
 
-// withNational puts before the units the national unit of each of their areas that has one.
-func (c *Closer) withNational(units []schemas.Unit) []schemas.Unit {
+// withNational puts before the units the national unit of each of their areas that has one and has not failed.
+func (c *Closer) withNational(units []schemas.Unit, failed map[schemas.Unit]error) []schemas.Unit {
 	all := map[schemas.Unit]bool{}
 	for _, u := range units {
 		all[u] = true
-		if c.hasNational(u.Area) {
-			all[nationalOf(u.Area)] = true
+		if n := nationalOf(u.Area); c.hasNational(u.Area) && failed[n] == nil {
+			all[n] = true
 		}
 	}
 	return slices.SortedFunc(maps.Keys(all), compareUnits)

@@ -57,6 +57,9 @@ func (p *pass) run(ctx context.Context, all []*standing) (again []schemas.Unit, 
 	var municipal []*standing
 	blocked := map[schemas.Area]bool{}
 	for _, s := range all {
+		if p.units[s.unit] == nil {
+			continue
+		}
 		if s.unit.Kommune != schemas.National {
 			municipal = append(municipal, s)
 			continue
@@ -149,15 +152,25 @@ func versions(p Points) map[schemas.System]int64 {
 	return v
 }
 
-// read goes through the journals of the pass.
+// read goes through the journals of the pass. One that cannot be read fails the units that rest on it, no others.
 func (p *pass) read(ctx context.Context) error {
 	p.views = map[schemas.System]*View{}
 	for _, system := range slices.Sorted(maps.Keys(p.points)) {
-		if err := p.turn.open(ctx, system); err != nil {
-			return err
+		err := p.turn.open(ctx, system)
+		if err == nil {
+			err = p.readSystem(ctx, system)
 		}
-		if err := p.readSystem(ctx, system); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			continue
+		}
+		for u, s := range p.units {
+			if slices.Contains(s.systems, system) {
+				p.turn.report.Failed[u] = err
+				delete(p.units, u)
+			}
 		}
 	}
 	return nil

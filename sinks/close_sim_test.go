@@ -36,6 +36,8 @@ type closeSim struct {
 	actors  []*closeActor
 	started int
 	fail    float64 // chance of a fault at an operation
+	make    func(st store.Store) *Closer
+	step    func()
 }
 
 type closeActor struct {
@@ -84,12 +86,12 @@ func (s *closeSim) process(st store.Store) *Closer {
 func (s *closeSim) act(ctx context.Context, a *closeActor) {
 	defer func() { a.pause <- false }()
 	handle := s.shared.With(s.hook(a))
-	c := s.process(handle)
+	c := s.make(handle)
 	for range simRounds {
 		report, err := c.Round(ctx, s.w.now, nil)
 		if report == nil || crashed(err, report) {
 			handle = s.shared.With(s.hook(a))
-			c = s.process(handle)
+			c = s.make(handle)
 		}
 	}
 }
@@ -117,8 +119,8 @@ func (s *closeSim) fault(op store.Op) store.Fault {
 	return faults[s.rng.IntN(len(faults))]
 }
 
-// run gives the first thing that is wrong.
-func (s *closeSim) run(ctx context.Context) error {
+// run lets all closers live their lives.
+func (s *closeSim) run(ctx context.Context) {
 	live := map[int]bool{}
 	for i := range simClosers {
 		a := &closeActor{resume: make(chan store.Fault), pause: make(chan bool)}
@@ -137,16 +139,16 @@ func (s *closeSim) run(ctx context.Context) error {
 			break
 		}
 		if s.rng.IntN(12) == 0 {
-			s.w.step()
+			s.step()
 		}
 		i := ready[s.rng.IntN(len(ready))]
 		s.actors[i].resume <- s.fault(s.actors[i].op)
 		live[i] = <-s.actors[i].pause
 	}
-	return s.settle(ctx)
 }
 
-// settle lets one healthy closer come to the end, two days after all deadlines.
+// settle lets one healthy closer come to the end, two days after all deadlines, and gives the first thing that is
+// wrong.
 func (s *closeSim) settle(ctx context.Context) error {
 	j := &closeJudge{w: s.w, st: s.shared.With(nil)}
 	if err := j.judge(ctx, false); err != nil {
@@ -175,10 +177,12 @@ func (s *closeSim) settle(ctx context.Context) error {
 func simulateClose(seed uint64, m closeMistake) error {
 	s := &closeSim{rng: rand.New(rand.NewPCG(seed, 1)), w: newCloseWorld(seed), shared: store.NewMemory(), mistake: m,
 		fail: []float64{0, 0.01, 0.04}[seed%3]}
+	s.make, s.step = s.process, s.w.step
 	for range 6 {
 		s.w.step()
 	}
-	return s.run(context.Background())
+	s.run(context.Background())
+	return s.settle(context.Background())
 }
 
 func TestCloseSimulation(t *testing.T) {

@@ -122,6 +122,11 @@ func (r *realClose) play(rounds int) {
 			require.ErrorIs(r.t, err, store.ErrCrashed, "%s", u)
 		}
 	}
+	r.settle()
+}
+
+// settle lets one healthy closer come to the end.
+func (r *realClose) settle() {
 	r.w.now = r.w.now.Add(48 * time.Hour)
 	c := NewCloser(r.deps(r.mem.With(nil)))
 	for range 2 {
@@ -137,7 +142,7 @@ func (r *realClose) play(rounds int) {
 
 func TestCloseWithRealTables(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(4) {
+	for seed := range closeSeeds(t)/30 {
 		r := newRealClose(t, seed)
 		r.play(8)
 		report := r.audit()
@@ -146,6 +151,29 @@ func TestCloseWithRealTables(t *testing.T) {
 		require.Positive(t, report.Rows)
 		require.Positive(t, report.Files)
 		require.Equal(t, 4, report.Refolded)
+	}
+}
+
+// TestCloseWithRealTablesSideBySide: three closers at once, one store operation at a time, some of which fail or kill.
+func TestCloseWithRealTablesSideBySide(t *testing.T) {
+	t.Parallel()
+	for seed := range closeSeeds(t)/60 {
+		r := newRealClose(t, seed)
+		s := &closeSim{rng: rand.New(rand.NewPCG(seed, 3)), w: r.w, shared: r.mem, fail: 0.005,
+			make: func(st store.Store) *Closer {
+				d := r.deps(st)
+				d.Workers = 1
+				return NewCloser(d)
+			}, step: func() {
+				r.w.step()
+				r.flush()
+			}}
+		for range 6 {
+			s.step()
+		}
+		s.run(r.ctx)
+		r.settle()
+		require.Empty(t, r.audit().Problems, "seed %d", seed)
 	}
 }
 

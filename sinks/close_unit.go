@@ -188,7 +188,10 @@ func (u *unitClose) leverance() schemas.Day {
 	for _, d := range u.verdict.changed {
 		day = max(day, d)
 	}
-	if u.before == nil || day == schemas.Always && !u.newAgreements() {
+	if u.newAgreements() { // no delivery brings them: they are known from today on
+		day = max(day, u.claim.Now.Day())
+	}
+	if u.before == nil || day == schemas.Always {
 		return day
 	}
 	return max(day, u.before.LeveranceDay())

@@ -3,13 +3,12 @@ package sinks
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/flis-dk/flis/schemas"
@@ -39,8 +38,8 @@ var (
 // streams: what a start has to read.
 const checkpointEvery = 100
 
-// spareMax is what two entries at a time need.
-const spareMax = 4
+// spareMax is what one entry needs: more would keep memory that is seldom used.
+const spareMax = 2
 
 // Position says how far a stream is in the journal.
 type Position struct {
@@ -100,17 +99,27 @@ type fileFormat struct {
 // each entry since the last checkpoint with its hash. No journal yet is a Version of -1 and no
 // error.
 func OpenJournal(ctx context.Context, st store.Store, system schemas.System) (*Journal, error) {
-	prefix := schemas.JournalPrefix(system)
-	j := &Journal{system: system, prefix: prefix, st: st, log: delta.Open(st, prefix),
-		files: fileFormat{writeParquet, parquet.Scan}, rules: protocol(), every: checkpointEvery}
+	j := newJournal(st, system)
 	if err := j.open(ctx); err != nil {
 		return nil, fmt.Errorf("open journal %s: %w", system, err)
 	}
 	return j, nil
 }
 
+func newJournal(st store.Store, system schemas.System) *Journal {
+	prefix := schemas.JournalPrefix(system)
+	return &Journal{system: system, prefix: prefix, st: st, log: delta.Open(st, prefix),
+		files: fileFormat{writeParquet, parquet.Scan}, rules: protocol(), every: checkpointEvery,
+		head: journalHead{version: -1}}
+}
+
+func (j *Journal) entryKey(version int64) string {
+	return fmt.Sprintf("%s%020d.json", j.logFolder(), version)
+}
+
+func (j *Journal) logFolder() string { return j.prefix + "/_delta_log/" }
+
 func (j *Journal) open(ctx context.Context) error {
-	j.head = journalHead{version: -1}
 	s, err := j.snapshot(ctx)
 	if err != nil || s == nil {
 		return err
@@ -165,7 +174,7 @@ func (j *Journal) snapshot(ctx context.Context) (*delta.Snapshot, error) {
 	if !errors.Is(err, store.ErrNotFound) {
 		return s, err
 	}
-	for _, listErr := range j.st.List(ctx, j.prefix+"/_delta_log/", "") {
+	for _, listErr := range j.st.List(ctx, j.logFolder(), "") {
 		if listErr != nil {
 			return nil, listErr
 		}
@@ -187,7 +196,7 @@ func (h journalHead) agree(txns map[string]int64) error {
 		}
 	}
 	for s := range txns {
-		if _, ok := h.positions[schemas.Stream(s)]; !ok {
+		if _, ok := h.positions[schemas.Stream(s)]; !ok && isStream(s) {
 			return fmt.Errorf("%w: stream %s has a txn and no position", ErrDamaged, s)
 		}
 	}
@@ -199,7 +208,11 @@ func (j *Journal) Version() int64 { return j.known().version }
 
 // Progress is where each stream stands as far as known; a stream that is missing stands at 0. The
 // caller may change the map.
-func (j *Journal) Progress() map[schemas.Stream]Position { return maps.Clone(j.known().positions) }
+func (j *Journal) Progress() map[schemas.Stream]Position {
+	at := positions{}
+	maps.Copy(at, j.known().positions)
+	return at
+}
 
 // Refresh reads the entries that other writers made since.
 func (j *Journal) Refresh(ctx context.Context) error {
@@ -243,7 +256,7 @@ func (h journalHead) follow(c *delta.Commit, data []byte) (journalHead, error) {
 	if first && in.All == nil {
 		return h, fmt.Errorf("%w: entry %d does not name all streams", ErrDamaged, v)
 	}
-	next := journalHead{version: v, hash: digest(data), positions: maps.Clone(h.positions)}
+	next := journalHead{version: v, hash: hashOf(data), positions: maps.Clone(h.positions)}
 	if next.positions == nil {
 		next.positions = positions{}
 	}
@@ -260,6 +273,9 @@ func (h journalHead) follow(c *delta.Commit, data []byte) (journalHead, error) {
 	return next, nil
 }
 
+// isStream tells a stream's txn from one of another purpose, which is not the journal's own.
+func isStream(appID string) bool { return strings.Count(appID, "/") == 2 }
+
 func (j *Journal) known() journalHead {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -270,9 +286,4 @@ func (j *Journal) set(h journalHead) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.head = h
-}
-
-func digest(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
 }

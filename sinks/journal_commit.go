@@ -175,7 +175,7 @@ func (j *Journal) holds(ctx context.Context, key string, size int64, sum string)
 	if _, err := o.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
-	return digest(data) == sum, nil
+	return hashOf(data) == sum, nil
 }
 
 // append names the files in the next entry of the log. Losing the number to an entry that moved

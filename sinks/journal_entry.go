@@ -62,7 +62,7 @@ type fingerprints struct {
 }
 
 func (p *fingerprints) add(s string) {
-	if s == p.last {
+	if s == p.last || s == "" {
 		return
 	}
 	if p.all == nil {

@@ -52,6 +52,10 @@ type streamMove struct {
 	Anchor Anchor `json:"anchor,omitzero"`
 }
 
+func (m streamMove) sane() bool {
+	return 0 <= m.From && m.From < m.Next && 0 <= m.Empty && m.Empty <= m.Next-m.From
+}
+
 func (m streamMove) position() Position { return Position{Next: m.Next, Anchor: m.Anchor} }
 
 // recordCount counts the records (ordinal 0) of a municipality, delivery and outcome.
@@ -97,6 +101,12 @@ func readInfo(info map[string]any) (*entryInfo, error) {
 	in := &entryInfo{}
 	if err := json.Unmarshal(data, in); err != nil {
 		return nil, fmt.Errorf("%w: commitInfo: %w", ErrDamaged, err)
+	}
+	for s, m := range in.Moved {
+		if !m.sane() {
+			return nil, fmt.Errorf("%w: moves stream %s from %d to %d, %d of them empty",
+				ErrDamaged, s, m.From, m.Next, m.Empty)
+		}
 	}
 	return in, nil
 }

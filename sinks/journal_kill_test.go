@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/flis-dk/flis/sinks/store"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 const killDir = "FLIS_TEST_KILL_DIR"
 
-// TestJournalKilled kills real processes that write to one journal on disk, two at a time, at random moments; what is left
-// must be whole. The simulation covers the moments; this covers the disk.
+// TestJournalKilled kills real processes that write to one journal on disk, two at a time, at random
+// moments; what is left must be whole. The simulation covers the moments; this covers the disk.
 func TestJournalKilled(t *testing.T) {
 	if dir := os.Getenv(killDir); dir != "" {
 		writeUntilKilled(t, dir)
@@ -27,8 +28,10 @@ func TestJournalKilled(t *testing.T) {
 	}
 	t.Parallel()
 	dir := t.TempDir()
-	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
-	for range 6 {
+	st, err := store.OpenLocal(dir)
+	require.NoError(t, err)
+	j := openTest(t, st)
+	for range 4 {
 		var all []*exec.Cmd
 		for range 2 {
 			c := exec.Command(os.Args[0], "-test.run=^TestJournalKilled$")
@@ -36,7 +39,11 @@ func TestJournalKilled(t *testing.T) {
 			require.NoError(t, c.Start())
 			all = append(all, c)
 		}
-		time.Sleep(time.Duration(60+rng.IntN(200)) * time.Millisecond)
+		before := j.Version()
+		require.Eventually(t, func() bool {
+			return assert.NoError(t, j.Refresh(context.Background())) && j.Version() > before+3
+		}, time.Minute, time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
 		for _, c := range all {
 			require.NoError(t, c.Process.Kill())
 			var exit *exec.ExitError
@@ -44,8 +51,6 @@ func TestJournalKilled(t *testing.T) {
 			require.Equal(t, -1, exit.ExitCode(), "it was killed and did not fail before")
 		}
 	}
-	st, err := store.OpenLocal(dir)
-	require.NoError(t, err)
 	a, err := openTest(t, st).Verify(context.Background(), nil)
 	require.NoError(t, err)
 	require.Empty(t, a.Problems)

@@ -30,7 +30,7 @@ func writePlain(w io.Writer, b *parquet.Batch) (*parquet.Meta, error) {
 		}
 	}
 	_, err := w.Write(out)
-	return &parquet.Meta{Rows: int64(b.Len()), Bytes: int64(len(out)), SHA256: digest(out)}, err
+	return &parquet.Meta{Rows: int64(b.Len()), Bytes: int64(len(out)), SHA256: hashOf(out)}, err
 }
 
 func scanPlain(r io.ReaderAt, size int64, fields []parquet.Field, fn func(*parquet.Batch) error) error {

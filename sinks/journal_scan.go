@@ -143,7 +143,7 @@ func (s *journalScanner) read(ctx context.Context, a *delta.Add) ([]byte, error)
 	if n, err := o.ReadAt(s.buf, 0); err != nil && (!errors.Is(err, io.EOF) || n < len(s.buf)) {
 		return nil, err
 	}
-	if digest(s.buf) != a.Tags[delta.TagSHA256] {
+	if hashOf(s.buf) != a.Tags[delta.TagSHA256] {
 		return nil, fmt.Errorf("%w: its SHA-256 is not that of its entry", ErrDamaged)
 	}
 	return s.buf, nil

@@ -130,7 +130,7 @@ func (s *Suspects) of(stream schemas.Stream) (*suspect, error) {
 	if x, ok := s.open[stream]; ok {
 		return x, nil
 	}
-	name := filepath.Join(s.dir, digest([]byte(stream))[:hashPart])
+	name := filepath.Join(s.dir, hashOf([]byte(stream))[:hashPart])
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("open suspects of %s: %w", stream, pathless(err))

@@ -3,6 +3,7 @@ package sinks
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -34,7 +35,8 @@ func record(s schemas.Stream, offset int64, n int32) []schemas.Row {
 	var rows []schemas.Row
 	for o := range n + 1 {
 		r := schemas.Row{Stream: s, Offset: offset, Ordinal: o, System: "cura", Kommune: "0101",
-			EventID: fmt.Sprintf("//cura/0101|%d", offset), Outcome: schemas.Accepted, Leverance: 20000, Op: schemas.OpRaw}
+			EventID: fmt.Sprintf("//cura/0101|%d", offset), Outcome: schemas.Accepted, Leverance: 20000,
+			Op: schemas.OpRaw}
 		if o > 0 {
 			r.Op, r.Dataset, r.Key = schemas.OpUpsert, "aeldre.plejebolig", fmt.Sprintf("K%d", o)
 			r.From, r.To = schemas.Always, schemas.Open
@@ -68,7 +70,8 @@ func fullRow() schemas.Row {
 		Arrived: 1, Leverance: -20000, Outcome: schemas.Warned, Finding: "CODE x: y", Kommune: "0751",
 		Dataset: "aeldre.besoeg", Key: "a" + schemas.KeySeparator + "æ", Scope: "s", Op: schemas.OpSnapshot,
 		From: -30000, To: 3, Registered: 4, Stated: -5, Sequence: 1 << 60, Background: true, Snapshot: "b", Count: 6,
-		Absent: schemas.AbsentEnded, Payload: []byte{0}, Headers: []byte("[]"), RawKey: []byte{1}, Schema: "f", Canonical: "g"}
+		Absent: schemas.AbsentEnded, Payload: []byte{0}, Headers: []byte("[]"), RawKey: []byte{1},
+		Schema: "f", Canonical: "g"}
 }
 
 func TestJournalRoundTrip(t *testing.T) {
@@ -126,7 +129,8 @@ func TestJournalConcurrent(t *testing.T) {
 			s := schemas.NewStream("c", "raw.cura.borger.v1", k)
 			for o := range int64(entries) {
 				e := j.NewEntry(fmt.Sprintf("w%d", k))
-				if !assert.NoError(t, e.Add(record(s, o, 1)...)) || !assert.NoError(t, e.Commit(context.Background())) {
+				err := errors.Join(e.Add(record(s, o, 1)...), e.Commit(context.Background()))
+				if !assert.NoError(t, err) {
 					return
 				}
 			}
@@ -167,14 +171,16 @@ func TestJournalAddRefuses(t *testing.T) {
 		text string
 	}{
 		"a hole at the start": {record(testStream, 5, 0), ErrHole, "offset 0 is next"},
-		"a hole between":      {append(record(testStream, 0, 0), record(testStream, 2, 0)...), ErrHole, "offset 1 is next"},
-		"twice":               {append(record(testStream, 0, 0), record(testStream, 0, 0)...), ErrHole, ""},
+		"a hole between": {append(record(testStream, 0, 0), record(testStream, 2, 0)...), ErrHole,
+			"offset 1 is next"},
+		"twice": {append(record(testStream, 0, 0), record(testStream, 0, 0)...), ErrHole, ""},
 		"event without record": {[]schemas.Row{with(func(r *schemas.Row) { r.Ordinal = 1 })}, nil,
 			"must follow its ordinal 0"},
-		"ordinals that fall":  {append(record(testStream, 0, 2), record(testStream, 0, 1)[1]), nil, "ascend"},
-		"another system":      {[]schemas.Row{with(func(r *schemas.Row) { r.System = "cpr" })}, nil, "system cpr"},
-		"a reversed infinity": {[]schemas.Row{with(func(r *schemas.Row) { r.From = schemas.Open })}, nil, "gyldig_fra"},
-		"a generation":        {[]schemas.Row{with(func(r *schemas.Row) { r.Generation = 1 })}, nil, "generation"},
+		"ordinals that fall": {append(record(testStream, 0, 2), record(testStream, 0, 1)[1]), nil, "ascend"},
+		"another system":     {[]schemas.Row{with(func(r *schemas.Row) { r.System = "cpr" })}, nil, "system cpr"},
+		"a reversed infinity": {[]schemas.Row{with(func(r *schemas.Row) { r.From = schemas.Open })}, nil,
+			"gyldig_fra"},
+		"a generation": {[]schemas.Row{with(func(r *schemas.Row) { r.Generation = 1 })}, nil, "generation"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := openTest(t, store.NewMemory()).NewEntry("w")
@@ -267,7 +273,9 @@ func TestJournalGap(t *testing.T) {
 func TestJournalWant(t *testing.T) {
 	j := openTest(t, store.NewMemory())
 	rows := record(testStream, 0, 4)
-	rows[1].Dataset, rows[2].Dataset, rows[3].Dataset, rows[4].Dataset = "aeldre.besoeg", "aeldre", "", "borger.person"
+	for i, d := range []schemas.DatasetName{"aeldre.besoeg", "aeldre", "", "borger.person"} {
+		rows[i+1].Dataset = d
+	}
 	commit(t, j, "w", rows...)
 	var got []int32
 	for _, r := range scanAll(t, j, Want{Events: true, Datasets: []schemas.DatasetName{"aeldre.besoeg"}}) {
@@ -288,6 +296,30 @@ func TestJournalNewerFormat(t *testing.T) {
 	require.ErrorContains(t, err, "the journal has format 2, this program reads up to 1")
 }
 
+func TestJournalInfoRefuses(t *testing.T) {
+	moved := func(m string) map[string]any {
+		var v map[string]any
+		require.NoError(t, json.Unmarshal([]byte(`{"format":1,"moved":{"c/t/0":`+m+`}}`), &v))
+		return v
+	}
+	_, err := readInfo(moved(`{"from":3,"next":5,"empty":2}`))
+	require.NoError(t, err)
+	for name, info := range map[string]map[string]any{
+		"no info":              nil,
+		"another program's":    {"operation": "WRITE"},
+		"a format of zero":     {"format": 0},
+		"a format in words":    {"format": "one"},
+		"a stream that rests":  moved(`{"from":3,"next":3}`),
+		"a stream that falls":  moved(`{"from":3,"next":1}`),
+		"a negative offset":    moved(`{"from":-1,"next":1}`),
+		"more empty than read": moved(`{"from":3,"next":5,"empty":3}`),
+		"offsets in words":     moved(`{"from":"3","next":5}`),
+	} {
+		_, err := readInfo(info)
+		require.ErrorIs(t, err, ErrDamaged, name)
+	}
+}
+
 func entryKey(v int64) string { return fmt.Sprintf("journal/cura/_delta_log/%020d.json", v) }
 
 func edit(t *testing.T, st store.Store, key, old, now string) {
@@ -296,6 +328,22 @@ func edit(t *testing.T, st store.Store, key, old, now string) {
 	require.NoError(t, err)
 	require.Contains(t, string(b), old)
 	require.NoError(t, st.Replace(context.Background(), key, bytes.ReplaceAll(b, []byte(old), []byte(now))))
+}
+
+// A writer with a fault in it could put a record in twice; Verify sees it in the rows themselves.
+func TestJournalVerifyFindsDoubles(t *testing.T) {
+	j := openTest(t, store.NewMemory())
+	j.rules.follows = func(s *course, offset int64) error {
+		s.record, s.next, s.ordinal = offset, offset+1, 0
+		return nil
+	}
+	rows := record(testStream, 0, 1)
+	commit(t, j, "w", append(rows, rows...)...)
+	a, err := j.Verify(context.Background(), nil)
+	require.NoError(t, err)
+	require.Contains(t, fmt.Sprint(a.Problems), "records twice or out of order: 1")
+	require.Contains(t, fmt.Sprint(a.Problems), "events twice or out of order: 1")
+	require.Contains(t, fmt.Sprint(a.Problems), "1 too many")
 }
 
 // Each damage is found by Verify and named; what a scan would read wrongly, it refuses.
@@ -325,6 +373,12 @@ func TestJournalVerifyFinds(t *testing.T) {
 		"a count changed": {func(t *testing.T, st *store.Memory) {
 			edit(t, st, entryKey(2), `"antal":2`, `"antal":3`)
 		}, "counts 3 records accepteret of 0101", false},
+		"an entry gone": {func(t *testing.T, st *store.Memory) {
+			require.NoError(t, st.Delete(context.Background(), entryKey(1)))
+		}, "entry 1 is missing", true},
+		"an entry that is no JSON": {func(t *testing.T, st *store.Memory) {
+			require.NoError(t, st.Replace(context.Background(), entryKey(1), []byte("x")))
+		}, "entry 1: ", true},
 		"offsets claimed that hold nothing": {func(t *testing.T, st *store.Memory) {
 			edit(t, st, entryKey(2), `"next":6`, `"next":8`)
 		}, "2 are missing", false},
@@ -336,9 +390,10 @@ func TestJournalVerifyFinds(t *testing.T) {
 				commit(t, j, "w", append(record(testStream, 2*v, 1), record(testStream, 2*v+1, 0)...)...)
 			}
 			c.damage(t, st)
-			a, err := j.Verify(context.Background(), nil)
+			a, err := VerifyJournal(context.Background(), st, "cura", nil)
 			require.NoError(t, err)
-			err = j.Scan(context.Background(), -1, 2, Want{Raw: true, Events: true}, func(*schemas.Row) error { return nil })
+			err = j.Scan(context.Background(), -1, 2, Want{Raw: true, Events: true},
+				func(*schemas.Row) error { return nil })
 			require.Equal(t, c.scan, err != nil, "%v", err)
 			if c.text == "" {
 				require.Empty(t, a.Problems)

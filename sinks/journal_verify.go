@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/flis-dk/flis/schemas"
@@ -42,34 +43,78 @@ type Gap struct {
 	Reason   string
 }
 
+// VerifyJournal is Verify of a journal that may be too damaged to be opened.
+func VerifyJournal(ctx context.Context, st store.Store, system schemas.System,
+	progress func(*JournalAudit)) (*JournalAudit, error) {
+	return newJournal(st, system).Verify(ctx, progress)
+}
+
 // Verify reads everything from the first entry on: entries contiguous and chained by hash, each
 // file there with its size and SHA-256, the offsets of each stream without a hole but for accepted
 // gaps, each record and event once, as many as the entries count. It goes on after a problem; an
-// error is a world that cannot be read at all. progress is called after each entry and may be nil.
-// Memory is that of one file.
-func (j *Journal) Verify(ctx context.Context, progress func(*JournalAudit)) (*JournalAudit, error) {
+// error is a world that cannot be read at all, or a newer format. progress is called after each
+// entry and may be nil. Memory is that of one file.
+func (j *Journal) Verify(ctx context.Context,
+	progress func(*JournalAudit)) (*JournalAudit, error) {
 	v := &journalVerifier{j: j, a: &JournalAudit{System: j.system},
 		scan: j.scanner(Want{Events: true, Raw: true}),
 		h:    journalHead{version: -1, positions: positions{}}}
-	s, err := j.snapshot(ctx)
-	if err != nil {
+	if err := v.all(ctx, progress); err != nil {
 		return v.a, fmt.Errorf("verify journal %s: %w", j.system, err)
 	}
-	if s == nil {
-		return v.a, nil
+	return v.a, nil
+}
+
+func (v *journalVerifier) all(ctx context.Context, progress func(*JournalAudit)) error {
+	newest, err := v.newest(ctx)
+	if err != nil {
+		return err
 	}
-	for n := int64(0); n <= s.Version; n++ {
+	for n := int64(0); n <= newest; n++ {
 		if err := v.entry(ctx, n); err != nil {
-			return v.a, fmt.Errorf("verify journal %s: %w", j.system, err)
+			return err
 		}
 		if progress != nil {
 			progress(v.a)
 		}
 	}
-	if err := v.h.agree(s.Txns); err != nil {
-		v.problem("%v", err)
+	return v.snapshot(ctx, newest)
+}
+
+// newest is the greatest number that an entry has, whatever is missing before it.
+func (v *journalVerifier) newest(ctx context.Context) (int64, error) {
+	newest := int64(-1)
+	for i, err := range v.j.st.List(ctx, v.j.logFolder(), "") {
+		if err != nil {
+			return 0, err
+		}
+		name, ok := strings.CutSuffix(strings.TrimPrefix(i.Key, v.j.logFolder()), ".json")
+		if n, err := strconv.ParseInt(name, 10, 64); ok && err == nil {
+			newest = max(newest, n)
+		}
 	}
-	return v.a, nil
+	return newest, nil
+}
+
+// snapshot compares where the entries led with what the log says by its newest checkpoint.
+func (v *journalVerifier) snapshot(ctx context.Context, newest int64) error {
+	if newest < 0 {
+		return nil
+	}
+	s, err := v.j.log.Snapshot(ctx, newest)
+	switch {
+	case len(v.a.Problems) > 0: // whatever it says, it is said
+		return nil
+	case errors.Is(err, delta.ErrDamaged) || errors.Is(err, store.ErrNotFound):
+		v.problem("the log cannot be replayed: %v", err)
+	case err != nil:
+		return err
+	default:
+		if err := v.h.agree(s.Txns); err != nil {
+			v.problem("%v", err)
+		}
+	}
+	return nil
 }
 
 type journalVerifier struct {
@@ -94,10 +139,15 @@ func (v *journalVerifier) entry(ctx context.Context, n int64) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read entry %d: %w", n, err)
+		if _, unread := store.ReadAll(ctx, v.j.st, v.j.entryKey(n)); unread != nil {
+			return fmt.Errorf("read entry %d: %w", n, unread)
+		}
+		v.problem("entry %d: %v", n, err)
+		v.h.hash = ""
+		return nil
 	}
 	v.a.Entries++
-	v.h.hash = digest(data)
+	v.h.hash = hashOf(data)
 	in, err := readInfo(c.Info)
 	if errors.Is(err, ErrFormat) {
 		return err
@@ -106,7 +156,7 @@ func (v *journalVerifier) entry(ctx context.Context, n int64) error {
 		v.problem("entry %d: %v", n, err)
 		return nil
 	}
-	if in.Previous != before.hash {
+	if in.Previous != before.hash && (before.hash != "" || n == 0) {
 		v.problem("entry %d follows an entry of SHA-256 %.12s, entry %d has %.12s",
 			n, in.Previous, n-1, before.hash)
 	}
@@ -134,7 +184,7 @@ func (v *journalVerifier) positions(c *delta.Commit, in *entryInfo) {
 		v.h.positions[s] = m.position()
 	}
 	for s := range c.Txns {
-		if _, ok := in.Moved[schemas.Stream(s)]; !ok {
+		if _, ok := in.Moved[schemas.Stream(s)]; !ok && isStream(s) {
 			v.problem("entry %d has a txn of stream %s and does not move it", n, s)
 		}
 	}

@@ -21,8 +21,8 @@ type sortedRows struct {
 	seen   int64
 }
 
-// span is a record in the arena.
-type span struct{ from, to int }
+// span is a record in the arena, and its key.
+type span struct{ from, to, key, keyEnd int }
 
 // newSortedRows keeps about budget bytes in memory and puts the rest below dir.
 func newSortedRows(dir string, budget int) *sortedRows { return &sortedRows{dir: dir, budget: budget} }
@@ -32,8 +32,10 @@ func (s *sortedRows) add(key []byte, r *schemas.Row) error {
 	s.seen++
 	from := len(s.arena)
 	s.arena = appendRecord(s.arena, key, r)
-	s.spans = append(s.spans, span{from, len(s.arena)})
-	if len(s.arena)+len(s.spans)*16 < s.budget {
+	k := len(recordKey(s.arena[from:]))
+	at := from + keyPlace(s.arena[from:])
+	s.spans = append(s.spans, span{from, len(s.arena), at, at + k})
+	if len(s.arena)+len(s.spans)*spanBytes < s.budget {
 		return nil
 	}
 	return s.spill()
@@ -57,10 +59,12 @@ func (s *sortedRows) spill() error {
 	return nil
 }
 
-// order is stable, so that equal keys stay in the order in which they were added.
+const spanBytes = 32
+
+// order keeps equal keys in the order in which they were added.
 func (s *sortedRows) order() {
-	slices.SortStableFunc(s.spans, func(a, b span) int {
-		return bytes.Compare(recordKey(s.arena[a.from:a.to]), recordKey(s.arena[b.from:b.to]))
+	slices.SortFunc(s.spans, func(a, b span) int {
+		return cmp.Or(bytes.Compare(s.arena[a.key:a.keyEnd], s.arena[b.key:b.keyEnd]), cmp.Compare(a.from, b.from))
 	})
 }
 
@@ -77,7 +81,7 @@ func (s *sortedRows) sort() error {
 				return err
 			}
 		}
-		s.runs = append(s.runs[runsMax:], merged)
+		s.runs = append([]*run{merged}, s.runs[runsMax:]...)
 	}
 	return nil
 }
@@ -113,11 +117,11 @@ func (s *sortedRows) close() error {
 // slice reads the rows whose key begins with prefix.
 func (s *sortedRows) slice(prefix []byte) *rowCursor {
 	c := &rowCursor{prefix: prefix}
-	if len(s.spans) > 0 {
-		c.open(&memoryReader{rows: s}, prefix)
-	}
 	for _, r := range s.runs {
 		c.open(&runReader{run: r}, prefix)
+	}
+	if len(s.spans) > 0 {
+		c.open(&memoryReader{rows: s}, prefix)
 	}
 	c.stop()
 	return c
@@ -138,7 +142,7 @@ type memoryReader struct {
 
 func (m *memoryReader) seek(key []byte) error {
 	m.at, _ = slices.BinarySearchFunc(m.rows.spans, key, func(x span, k []byte) int {
-		return bytes.Compare(recordKey(m.rows.arena[x.from:x.to]), k)
+		return bytes.Compare(m.rows.arena[x.key:x.keyEnd], k)
 	})
 	return nil
 }

@@ -24,8 +24,9 @@ func appendNumber[T ~int32 | ~int64](b []byte, n T) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(n)^1<<63)
 }
 
+const lengthBytes = 4
+
 func appendRecord(b, key []byte, r *schemas.Row) []byte {
-	const lengthBytes = 4
 	at := len(b)
 	b = append(b, make([]byte, lengthBytes)...)
 	b = binary.AppendUvarint(b, uint64(len(key)))
@@ -78,16 +79,22 @@ func recordNumbers(r *schemas.Row) [10]int64 {
 }
 
 func recordKey(record []byte) []byte {
-	n, used := binary.Uvarint(record[4:])
-	return record[4+used : 4+used+int(n)]
+	n, used := binary.Uvarint(record[lengthBytes:])
+	return record[lengthBytes+used : lengthBytes+used+int(n)]
+}
+
+// keyPlace is where the key of a record begins.
+func keyPlace(record []byte) int {
+	_, used := binary.Uvarint(record[lengthBytes:])
+	return lengthBytes + used
 }
 
 var errRecord = errors.New("read sorted rows: a record is damaged")
 
 // decodeRecord copies everything out of the record.
 func decodeRecord(record []byte, strings *internTable) (r schemas.Row, err error) {
-	n, used := binary.Uvarint(record[4:])
-	rest := record[4+used+int(n):]
+	key := recordKey(record)
+	rest := record[keyPlace(record)+len(key):]
 	for _, s := range recordTexts(&r) {
 		l, used := binary.Uvarint(rest)
 		if used <= 0 || uint64(len(rest)-used) < l {
@@ -103,10 +110,11 @@ func decodeRecord(record []byte, strings *internTable) (r schemas.Row, err error
 	}
 	var x [10]int64
 	for i := range x {
-		if x[i], used = binary.Varint(rest); used <= 0 {
+		n, used := binary.Varint(rest)
+		if used <= 0 {
 			return r, errRecord
 		}
-		rest = rest[used:]
+		x[i], rest = n, rest[used:]
 	}
 	if len(rest) == 0 {
 		return r, errRecord

@@ -110,7 +110,7 @@ func (r *runReader) next() ([]byte, error) {
 		r.again = false
 		return r.record, nil
 	}
-	var head [4]byte
+	var head [lengthBytes]byte
 	if _, err := io.ReadFull(r.in, head[:]); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
@@ -120,8 +120,8 @@ func (r *runReader) next() ([]byte, error) {
 	if int64(n) > r.run.size {
 		return nil, errRecord
 	}
-	r.record = append(slices.Grow(r.record[:0], 4+n), head[:]...)[:4+n]
-	if _, err := io.ReadFull(r.in, r.record[4:]); err != nil {
+	r.record = append(slices.Grow(r.record[:0], lengthBytes+n), head[:]...)[:lengthBytes+n]
+	if _, err := io.ReadFull(r.in, r.record[lengthBytes:]); err != nil {
 		return nil, fmt.Errorf("read sorted rows: %w", err)
 	}
 	return r.record, nil

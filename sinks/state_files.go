@@ -112,8 +112,8 @@ type rangeWriter struct {
 	metas       []*parquet.Meta
 }
 
-// batchBytes is how many bytes of rows are gathered before they are written.
-const batchBytes = 8 << 20
+// batchBytes is how many bytes of rows are gathered before they are written: a row group, so that they are copied once.
+const batchBytes = 16 << 20
 
 // begin names the group of the rows that follow. Only here a new file begins.
 func (w *rangeWriter) begin(ctx context.Context, group []byte) error {

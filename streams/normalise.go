@@ -19,6 +19,18 @@ const (
 	entryAge   = 5 * time.Second
 )
 
+// Suspects remembers, over the death of the process, which records were being judged.
+type Suspects interface {
+	// Range is the offsets [from, to) that a process died over; not ok where none did.
+	Range(s schemas.Stream) (from, to int64, ok bool, err error)
+	// Chunk notes that [from, to) is about to be judged.
+	Chunk(s schemas.Stream, from, to int64) error
+	// Alone notes that one record of a suspect range is about to be judged; poison: a process died over it twice.
+	Alone(s schemas.Stream, offset int64) (poison bool, err error)
+	// Clear notes that nothing is being judged.
+	Clear(s schemas.Stream) error
+}
+
 // Normaliser takes the streams of one system into its journal. It is not safe for concurrent use; any number of
 // them, in any number of processes, may work on the same system: the journal lets one of them win (invariant 3).
 type Normaliser struct {
@@ -28,6 +40,7 @@ type Normaliser struct {
 	Judge    func(dst []schemas.Row, r *transforms.Record) ([]schemas.Row, error)
 	Park     func(dst []schemas.Row, r *transforms.Record, why *schemas.Finding) []schemas.Row
 	Clock    func() time.Time
+	Suspects Suspects                     // nil: a record that kills the process is not found out
 	Progress func(records, entries int64) // after each entry; may be nil
 	MaxBytes int                          // of an entry; 0 = 32 MiB
 
@@ -109,8 +122,17 @@ func (n *Normaliser) take(c *Chunk) error {
 	if !n.moved {
 		n.begun, n.moved = n.Clock(), true
 	}
+	alone, err := n.suspect(c)
+	if err != nil {
+		return err
+	}
 	for i := range c.Items {
 		it := &c.Items[i]
+		if alone && it.Unreadable == nil {
+			if err := n.single(c.Stream, it); err != nil {
+				return err
+			}
+		}
 		if it.Offset != n.next[c.Stream] {
 			if err := n.entry.Advance(c.Stream, Position{Next: it.Offset}); err != nil {
 				return err
@@ -124,6 +146,29 @@ func (n *Normaliser) take(c *Chunk) error {
 	n.pending += int64(len(c.Items))
 	n.next[c.Stream] = c.After.Next
 	return n.entry.Advance(c.Stream, c.After)
+}
+
+// suspect notes the chunk; alone: a process died over part of it, so that its records are judged one by one.
+func (n *Normaliser) suspect(c *Chunk) (alone bool, err error) {
+	if n.Suspects == nil || len(c.Items) == 0 {
+		return false, nil
+	}
+	first := c.Items[0].Offset
+	from, to, ok, err := n.Suspects.Range(c.Stream)
+	if err != nil || ok && first < to && from < c.After.Next {
+		return true, err
+	}
+	return false, n.Suspects.Chunk(c.Stream, first, c.After.Next)
+}
+
+// single notes one record; one that killed the process twice is parked unread.
+func (n *Normaliser) single(s schemas.Stream, it *Item) error {
+	poison, err := n.Suspects.Alone(s, it.Offset)
+	if poison {
+		it.Unreadable = schemas.Reject(schemas.CodePoison, "", "report it: the record ends the program",
+			"the process died twice while it judged this record")
+	}
+	return err
 }
 
 func (n *Normaliser) judge(it *Item) error {
@@ -149,6 +194,13 @@ func (n *Normaliser) flush(ctx context.Context, end bool) error {
 	}
 	if err := n.entry.Commit(ctx); err != nil {
 		return err
+	}
+	if n.Suspects != nil {
+		for s := range n.next {
+			if err := n.Suspects.Clear(s); err != nil {
+				return err
+			}
+		}
 	}
 	n.records += n.pending
 	n.entries++

@@ -266,3 +266,35 @@ func TestNormaliseStopsWhenTheJournalFails(t *testing.T) {
 	require.ErrorContains(t, n.Run(t.Context(), true), "normalise s: registry unreachable")
 	require.Empty(t, snk.rows)
 }
+
+// deaths notes what a process that dies would leave.
+type deaths struct {
+	from, to int64
+	killed   map[int64]int
+	alone    []int64
+	chunks   int
+}
+
+func (d *deaths) Range(schemas.Stream) (int64, int64, bool, error) {
+	return d.from, d.to, d.to > d.from, nil
+}
+func (d *deaths) Chunk(schemas.Stream, int64, int64) error { d.chunks++; return nil }
+func (d *deaths) Clear(schemas.Stream) error               { d.from, d.to = 0, 0; return nil }
+func (d *deaths) Alone(_ schemas.Stream, offset int64) (bool, error) {
+	d.alone = append(d.alone, offset)
+	return d.killed[offset] >= 2, nil
+}
+
+func TestNormaliseParksPoison(t *testing.T) {
+	d := &deaths{from: 3, to: 6, killed: map[int64]int{4: 2, 5: 1}}
+	src, snk := &source{chunks: chunks(8)}, &sink{}
+	n := normaliser(src, snk, 1000)
+	n.Suspects = d
+	require.NoError(t, n.Run(t.Context(), true))
+	require.Equal(t, []int64{3, 4, 5}, d.alone)
+	require.Equal(t, 5, d.chunks)
+	for _, r := range snk.rows {
+		require.Equal(t, r.Offset == 4, r.Outcome == schemas.Parked, "offset %d", r.Offset)
+	}
+	require.Contains(t, snk.rows[4].Finding, "POISON")
+}

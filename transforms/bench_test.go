@@ -37,7 +37,8 @@ func BenchmarkDecode(b *testing.B) {
 	w := newWorld(b)
 	s, _ := w.catalog.TopicSchema("raw.kmd-nexus.grant.v1")
 	data := w.record(b, []byte(grantInput)).Value[5:]
-	scan, err := avro.NewScan(s, s, []string{"grantId", "patientIdentifier", "validity.from", "validity.to",
+	scan, err := avro.NewScan(s, s, []string{"grantId", "patientIdentifier", "validity.from",
+		"validity.to",
 		"amount.minutes", "amount.every", "supplier.kind"})
 	require.NoError(b, err)
 	values := make([]avro.Value, scan.Len())

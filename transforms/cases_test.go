@@ -38,37 +38,39 @@ func newWorld(t testing.TB) *world {
 	registry, err := avro.NewLocal(schemas.Builtin)
 	require.NoError(t, err)
 	agree := func(k schemas.Kommunekode, area schemas.Area, s schemas.System) schemas.Agreement {
-		return schemas.Agreement{Kommune: k, Area: area, System: s, From: schemas.Always, To: schemas.Open}
+		return schemas.Agreement{Kommune: k, Area: area, System: s, From: schemas.Always,
+			To: schemas.Open}
 	}
 	agreements, err := schemas.NewAgreements([]schemas.Agreement{
 		agree("0101", "aeldre", "kmd-nexus"), agree("0183", "aeldre", "kmd-nexus"),
-		agree("0461", "aeldre", "cura"), agree("0825", "aeldre", "cura"), agree("0751", "voksenhandicap", "kmd-nexus"),
+		agree("0461", "aeldre", "cura"), agree("0825", "aeldre", "cura"), agree("0751",
+			"voksenhandicap", "kmd-nexus"),
 		agree("0101", "borger", "cpr"), agree("0461", "borger", "cpr"),
 	})
 	require.NoError(t, err)
-	catalog, err := transforms.Load(transforms.Sources{Builtin: schemas.Builtin, Mappings: transforms.Mappings,
-		Lists: lists, Agreements: agreements, Registry: registry})
+	catalog, err := transforms.Load(transforms.Sources{Builtin: schemas.Builtin,
+		Mappings: transforms.Mappings,
+		Lists:    lists, Agreements: agreements, Registry: registry})
 	require.NoError(t, err)
 	return &world{catalog, registry, lists}
 }
 
-// event is the input of a case: a CloudEvent in structured mode. raw stands in for data: the value's bytes in hex, with
-// ID for the four bytes of the schema's id. null: the value is null.
+// event is the input of a case: a CloudEvent in structured mode. raw stands in for data: the
+// value's bytes in hex, with ID for the four bytes of the schema's id. null: the value is null.
 type event struct {
-	Topic          string          `json:"topic"`
-	Key            string          `json:"key"`
-	ID             string          `json:"id"`
-	Source         string          `json:"source"`
-	Type           string          `json:"type"`
-	Time           string          `json:"time"`
-	Sequence       string          `json:"sequence"`
-	FlisLeverance  string          `json:"flis_leverance"`
-	FlisKommune    string          `json:"flis_kommune"`
-	Data           json.RawMessage `json:"data"`
-	Raw            string          `json:"raw"`
-	Null           bool            `json:"null"`
-	SchemaOf       string          `json:"schema_of"`
-	SystemOverride string          `json:"-"`
+	Topic         string          `json:"topic"`
+	Key           string          `json:"key"`
+	ID            string          `json:"id"`
+	Source        string          `json:"source"`
+	Type          string          `json:"type"`
+	Time          string          `json:"time"`
+	Sequence      string          `json:"sequence"`
+	FlisLeverance string          `json:"flis_leverance"`
+	FlisKommune   string          `json:"flis_kommune"`
+	Data          json.RawMessage `json:"data"`
+	Raw           string          `json:"raw"`
+	Null          bool            `json:"null"`
+	SchemaOf      string          `json:"schema_of"` // topic whose schema's id is written; "" = this one
 }
 
 func (w *world) record(t testing.TB, input []byte) *transforms.Record {
@@ -76,10 +78,13 @@ func (w *world) record(t testing.TB, input []byte) *transforms.Record {
 	dec := json.NewDecoder(strings.NewReader(string(input)))
 	dec.DisallowUnknownFields()
 	require.NoError(t, dec.Decode(&e))
-	r := &transforms.Record{Stream: "test/" + schemas.Stream(e.Topic) + "/0", Offset: 7, Arrived: arrival,
-		Topic: e.Topic, Key: []byte(e.Key)}
-	for _, h := range [][2]string{{"ce_id", e.ID}, {"ce_source", e.Source}, {"ce_type", e.Type}, {"ce_time", e.Time},
-		{"ce_sequence", e.Sequence}, {"flis_leverance", e.FlisLeverance}, {"flis_kommune", e.FlisKommune}} {
+	r := &transforms.Record{Stream: "test/" + schemas.Stream(e.Topic) + "/0", Offset: 7,
+		Arrived: arrival,
+		Topic:   e.Topic, Key: []byte(e.Key)}
+	for _, h := range [][2]string{{"ce_id", e.ID}, {"ce_source", e.Source}, {"ce_type", e.Type},
+		{"ce_time", e.Time},
+		{"ce_sequence", e.Sequence}, {"flis_leverance", e.FlisLeverance}, {"flis_kommune",
+			e.FlisKommune}} {
 		if h[1] != "" {
 			r.Headers = append(r.Headers, transforms.Header{Name: h[0], Value: []byte(h[1])})
 		}
@@ -117,11 +122,14 @@ func (w *world) show(rows []schemas.Row) string {
 		r := &rows[i]
 		fmt.Fprintf(&b, "%d %s %s", r.Ordinal, r.Op, r.Outcome)
 		if r.Ordinal == 0 {
-			fmt.Fprintf(&b, " kommune=%s event=%q leverance=%s stated=%s seq=%d\n", r.Kommune, r.EventID, r.Leverance,
+			fmt.Fprintf(&b, " kommune=%s event=%q leverance=%s stated=%s seq=%d\n", r.Kommune,
+				r.EventID, r.Leverance,
 				r.Stated, r.Sequence)
 		} else {
-			fmt.Fprintf(&b, " kommune=%s dataset=%s key=%q scope=%q [%s, %s) stated=%s", r.Kommune, r.Dataset,
-				strings.ReplaceAll(r.Key, schemas.KeySeparator, "|"), r.Scope, bound(r.From), bound(r.To), r.Registered)
+			fmt.Fprintf(&b, " kommune=%s dataset=%s key=%q scope=%q [%s, %s) stated=%s", r.Kommune,
+				r.Dataset,
+				strings.ReplaceAll(r.Key, schemas.KeySeparator, "|"), r.Scope, bound(r.From),
+				bound(r.To), r.Registered)
 			if r.Absent != "" {
 				fmt.Fprintf(&b, " absent=%s", r.Absent)
 			}
@@ -186,7 +194,11 @@ func text(c schemas.Column, v avro.Value) string {
 		for range c.Scale {
 			scale *= 10
 		}
-		return fmt.Sprintf("%d.%0*d", v.Int/scale, c.Scale, v.Int%scale)
+		sign, n := "", v.Int
+		if n < 0 {
+			sign, n = "-", -n
+		}
+		return fmt.Sprintf("%s%d.%0*d", sign, n/scale, c.Scale, n%scale)
 	}
 	return fmt.Sprint(v.Int)
 }

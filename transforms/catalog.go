@@ -16,7 +16,8 @@ import (
 	"github.com/flis-dk/flis/schemas/codes"
 )
 
-// Sources is what a catalog is made of. A file of Overlay replaces that of the same path in Builtin and Mappings.
+// Sources is what a catalog is made of. A file of Overlay replaces that of the same path in Builtin
+// and Mappings.
 type Sources struct {
 	Builtin    fs.FS // schemas.Builtin: domain/, systems/
 	Mappings   fs.FS // Mappings: mappings/
@@ -27,7 +28,8 @@ type Sources struct {
 	Parsers    map[schemas.System]Parser // systems whose records are units of files
 }
 
-// Catalog is everything that a verdict rests on, compiled. Its content never changes; safe for concurrent use.
+// Catalog is everything that a verdict rests on, compiled. Its content never changes; safe for
+// concurrent use.
 type Catalog struct {
 	lists      *codes.Lists
 	agreements *schemas.Agreements
@@ -75,7 +77,10 @@ func Load(s Sources) (*Catalog, error) {
 	c := &Catalog{lists: s.Lists, agreements: s.Agreements, registry: s.Registry,
 		datasets: map[schemas.DatasetName]*dataset{}, topics: map[string]*topic{},
 		systems: map[schemas.System]*system{}}
-	c.machines.New = func() any { return &machine{lists: s.Lists, text: make([]byte, 0, 1024)} }
+	c.machines.New = func() any {
+		return &machine{lists: s.Lists, text: make([]byte, 0, 1024),
+			codes: map[*column]map[string]known{}}
+	}
 	errs := []error{c.loadDatasets(files), c.loadOwn(files)}
 	if errors.Join(errs...) == nil {
 		errs = append(errs, c.loadSystems(files, s.Parsers))
@@ -180,17 +185,20 @@ func (c *Catalog) loadSystems(files map[string][]byte, parsers map[schemas.Syste
 	}
 	for _, p := range sortedKeys(files) {
 		parts := strings.Split(strings.TrimSuffix(p, ".avsc"), "/")
-		if parts[0] != "systems" || len(parts) != 3 || parts[1] == flisSystem || strings.Contains(parts[2], ".") {
+		if parts[0] != "systems" || len(parts) != 3 || parts[1] == flisSystem ||
+			strings.Contains(parts[2], ".") {
 			continue
 		}
 		if _, ok := files["mappings/"+parts[1]+"/"+parts[2]+".yaml"]; !ok {
-			errs = append(errs, fmt.Errorf("%s: has no mapping mappings/%s/%s.yaml", p, parts[1], parts[2]))
+			errs = append(errs, fmt.Errorf("%s: has no mapping mappings/%s/%s.yaml", p, parts[1],
+				parts[2]))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (c *Catalog) loadEvent(files map[string][]byte, name, event string, parsers map[schemas.System]Parser) error {
+func (c *Catalog) loadEvent(files map[string][]byte, name, event string,
+	parsers map[schemas.System]Parser) error {
 	file := "mappings/" + name + "/" + event + ".yaml"
 	text, ok := files["systems/"+name+"/"+event+".avsc"]
 	if !ok {
@@ -255,7 +263,8 @@ func fingerprint(files map[string][]byte, s Sources) string {
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
-// Fingerprint is that of mappings, schemas, lists and agreements together, 16 hex digits: Row.Canonical.
+// Fingerprint is that of mappings, schemas, lists and agreements together, 16 hex digits:
+// Row.Canonical.
 func (c *Catalog) Fingerprint() string { return c.print }
 
 // Systems is every source, in order of name.
@@ -276,7 +285,8 @@ func (c *Catalog) Events(s schemas.System) []string {
 	return slices.Sorted(slices.Values(c.systems[s].events))
 }
 
-// TopicSchema is the schema by which values of a raw topic are written; false for a topic that is none of ours.
+// TopicSchema is the schema by which values of a raw topic are written; false for a topic that is
+// none of ours.
 func (c *Catalog) TopicSchema(name string) (*avro.Schema, bool) {
 	t, ok := c.topics[name]
 	if !ok {

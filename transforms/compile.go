@@ -13,7 +13,8 @@ import (
 	"github.com/flis-dk/flis/schemas/yamlfile"
 )
 
-// compiler checks a mapping against both schemas and makes its program. It goes on after a fault, to tell all of them.
+// compiler checks a mapping against both schemas and makes its program. It goes on after a fault,
+// to tell all of them.
 type compiler struct {
 	p        *program
 	lists    *codes.Lists
@@ -30,7 +31,8 @@ func compileMapping(file string, text []byte, schema *avro.Schema, lists *codes.
 		return nil, err
 	}
 	c := &compiler{lists: lists, datasets: datasets, used: map[string]yamlfile.Pos{},
-		p: &program{system: schemas.System(m.System), event: m.Event, schema: schema, root: group{array: -1}}}
+		p: &program{system: schemas.System(m.System), event: m.Event, schema: schema,
+			root: group{array: -1}}}
 	c.mapping(&m)
 	c.unused(&m)
 	if len(c.errs) > 0 {
@@ -80,12 +82,15 @@ func (c *compiler) snapshot(s scope, m *snapshotSpec) {
 	if m == nil {
 		return
 	}
-	c.oneOf(m.Pos, "absent", m.Absent, []string{string(schemas.AbsentGone), string(schemas.AbsentEnded)})
-	x := &snapshot{scope: s.column("scope", schemas.Column{Name: "scope", Type: schemas.String}, &m.Scope),
+	c.oneOf(m.Pos, "absent", m.Absent, []string{string(schemas.AbsentGone),
+		string(schemas.AbsentEnded)})
+	x := &snapshot{scope: s.column("scope", schemas.Column{Name: "scope", Type: schemas.String},
+		&m.Scope),
 		absent: schemas.Absent(m.Absent), from: s.day(m.From, ""), when: s.test(m.Pos, m.When),
 		empty: s.test(m.Pos, m.Empty)}
 	if (x.absent == schemas.AbsentEnded) != (m.From != nil) {
-		c.fail(m.Pos, "fra: the day from which a snapshot speaks is said with absent: ended, and only then")
+		c.fail(m.Pos,
+			"fra: the day from which a snapshot speaks is said with absent: ended, and only then")
 	}
 	if (m.ID == "") != (m.Count == "") {
 		c.fail(m.Pos, "id and count go together: a snapshot over several records has both")
@@ -178,7 +183,8 @@ func (c *compiler) target(m *targetSpec) {
 		return
 	}
 	t := target{dataset: d, when: s.test(m.Pos, m.When), remove: s.test(m.Pos, m.Delete),
-		withdraw: s.test(m.Pos, m.Withdraw), present: s.refs(m.Pos, m.Present), absent: s.refs(m.Pos, m.Absent),
+		withdraw: s.test(m.Pos, m.Withdraw), present: s.refs(m.Pos, m.Present),
+		absent:  s.refs(m.Pos, m.Absent),
 		kommune: s.kommune(m.Kommune), registered: s.moment(m.Reg)}
 	if m.Op != "" && c.oneOf(m.Pos, "op", m.Op, []string{"upsert", "replace"}) {
 		t.replace = m.Op == "replace"
@@ -210,7 +216,8 @@ func (c *compiler) interval(m *targetSpec, t *target) {
 }
 
 // columns compiles one column for each of the dataset's, in its order.
-func (c *compiler) columns(s scope, pos yamlfile.Pos, d *dataset, specs map[string]columnSpec) []column {
+func (c *compiler) columns(s scope, pos yamlfile.Pos, d *dataset,
+	specs map[string]columnSpec) []column {
 	for name, spec := range specs {
 		if d.Column(name) < 0 {
 			c.fail(spec.Pos, "column %q is not of %s", name, d.Name)
@@ -412,7 +419,8 @@ func sortedKeys[K ~string, V any](m map[K]V) []K {
 	return keys
 }
 
-// organisationForms is how sources name a municipality; holderForm is CPR's code of any age, by successor.
+// organisationForms is how sources name a municipality; holderForm is CPR's code of any age, by
+// successor.
 func organisationForms() []string {
 	return []string{"KOM3", "KOM4", "CVR", "SOR", "GLN", "STS", "SD", "MYN", holderForm}
 }

@@ -46,7 +46,8 @@ func (s scope) dateForm(pos yamlfile.Pos, form string, r ref) string {
 	switch r.typ.Logical {
 	case logicalDate, logicalMillis, logicalMicros:
 		if form != "" {
-			s.c.fail(pos, "date %q: the source field is a %s and needs no form", form, r.typ.Logical)
+			s.c.fail(pos, "date %q: the source field is a %s and needs no form", form,
+				r.typ.Logical)
 		}
 		return map[string]string{logicalDate: formEpochDays, logicalMillis: formEpochMillis,
 			logicalMicros: formEpochMicros}[r.typ.Logical]
@@ -64,9 +65,11 @@ func (s scope) timeForm(pos yamlfile.Pos, form string, r ref) string {
 	switch r.typ.Logical {
 	case logicalMillis, logicalMicros:
 		if form != "" {
-			s.c.fail(pos, "time %q: the source field is a %s and needs no form", form, r.typ.Logical)
+			s.c.fail(pos, "time %q: the source field is a %s and needs no form", form,
+				r.typ.Logical)
 		}
-		return map[string]string{logicalMillis: formEpochMillis, logicalMicros: formEpochMicros}[r.typ.Logical]
+		return map[string]string{logicalMillis: formEpochMillis,
+			logicalMicros: formEpochMicros}[r.typ.Logical]
 	}
 	if s.c.oneOf(pos, "time", form, timeForms()) {
 		s.formClass(pos, form, r)
@@ -103,7 +106,8 @@ func (s scope) moment(m *momentSpec) *momentRef {
 	return x
 }
 
-// column compiles one line: where the value comes from, then what is done with it, by the type wanted.
+// column compiles one line: where the value comes from, then what is done with it, by the type
+// wanted.
 func (s scope) column(name string, target schemas.Column, m *columnSpec) column {
 	col := column{name: name, target: target, factor: ratio{1, 1}, days: m.Days, with: m.With}
 	s.source(&col, m)
@@ -171,11 +175,13 @@ func (s scope) verbs(col *column, m *columnSpec) {
 		verb  string
 		fits  bool
 	}{
-		{m.Date != "", "date", typ == schemas.Date || m.At != ""}, {m.Days != 0, "days", typ == schemas.Date},
+		{m.Date != "", "date", typ == schemas.Date || m.At != ""}, {m.Days != 0, "days",
+			typ == schemas.Date},
 		{m.Time != "", "time", typ == schemas.Timestamp || col.source == fromMinutes},
 		{m.Number != "", "number", number}, {m.Factor != "", "factor", number},
 		{m.FactorBy != nil, "factor_by", number}, {len(m.Sum) > 0, "sum", number},
-		{len(m.Minutes) > 0, "minutes", number}, {m.Boolean != nil, "boolean", typ == schemas.Boolean},
+		{len(m.Minutes) > 0, "minutes", number}, {m.Boolean != nil, "boolean",
+			typ == schemas.Boolean},
 		{m.CPR, "cpr", typ == schemas.String}, {m.ID, "id", typ == schemas.String},
 		{m.Lookup != "", "lookup", typ == schemas.String && col.target.List != ""},
 		{len(m.Join) > 0, "join", typ == schemas.String},
@@ -211,9 +217,11 @@ func (s scope) texts(col *column, m *columnSpec) {
 	}
 	for _, r := range col.refs {
 		if r.typ != nil && r.typ.Class() != avro.String && r.typ.Class() != avro.Long {
-			s.c.fail(m.Pos, "column %s: field %s is a %s, want text or integer", col.name, r.path, r.typ.Kind)
+			s.c.fail(m.Pos, "column %s: field %s is a %s, want text or integer", col.name, r.path,
+				r.typ.Kind)
 		}
-		if r.typ != nil && r.typ.Kind != avro.String && r.typ.Class() == avro.String && r.typ.Kind != avro.Enum {
+		if r.typ != nil && r.typ.Kind != avro.String && r.typ.Class() == avro.String &&
+			r.typ.Kind != avro.Enum {
 			s.c.fail(m.Pos, "column %s: field %s is of bytes, want text", col.name, r.path)
 		}
 	}
@@ -247,7 +255,8 @@ func (s scope) numbers(col *column, m *columnSpec) {
 		case r.typ.Class() == avro.String && r.typ.Kind == avro.String:
 			s.c.oneOf(m.Pos, "number", m.Number, numberForms())
 		case r.typ.Class() != avro.Long && r.typ.Class() != avro.Double:
-			s.c.fail(m.Pos, "column %s: field %s is a %s, want a number", col.name, r.path, r.typ.Kind)
+			s.c.fail(m.Pos, "column %s: field %s is a %s, want a number", col.name, r.path,
+				r.typ.Kind)
 		case m.Number != "":
 			s.c.fail(m.Pos, "number: field %s is a %s and needs no form", r.path, r.typ.Kind)
 		}

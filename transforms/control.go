@@ -18,7 +18,8 @@ const OpGap schemas.Op = "hul"
 // controlPaths is what a row needs of a control record; the rest stays in its payload.
 func controlPaths() []string { return []string{"slags", "leverance", "antal", "fil"} }
 
-// control turns a statement of a source on its own deliveries into one row, whose payload is the statement itself.
+// control turns a statement of a source on its own deliveries into one row, whose payload is the
+// statement itself.
 func (v *verdict) control(data []byte) {
 	var x [4]avro.Value
 	if err := v.c.control.Run(data, x[:]); err != nil {
@@ -27,7 +28,8 @@ func (v *verdict) control(data []byte) {
 	}
 	row := v.row()
 	row.Kommune, row.From, row.To = v.sender, schemas.Always, schemas.Open
-	row.Schema, row.Payload, row.Key, row.Count = v.t.schema.Print(), data, string(x[3].Bytes), x[2].Int
+	row.Schema, row.Payload, row.Key, row.Count = v.t.schema.Print(), data, string(x[3].Bytes),
+		x[2].Int
 	switch string(x[0].Bytes) {
 	case controlSeal:
 		row.Op = schemas.OpSeal
@@ -36,10 +38,12 @@ func (v *verdict) control(data []byte) {
 	case controlGap:
 		row.Op = OpGap
 	default:
-		v.park(schemas.Reject(schemas.CodeCode, "slags", "send segl, hjerteslag or hul", "is no kind of statement"))
+		v.park(schemas.Reject(schemas.CodeCode, "slags", "send segl, hjerteslag or hul",
+			"is no kind of statement"))
 	}
 	if row.Count < 0 {
-		v.park(schemas.Reject(schemas.CodeMapping, "antal", "send the count", "is less than nothing"))
+		v.park(schemas.Reject(schemas.CodeMapping, "antal", "send the count",
+			"is less than nothing"))
 	}
 	v.controlDay(&row, x[1])
 	if !v.m.parked {

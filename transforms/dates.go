@@ -20,7 +20,8 @@ const (
 )
 
 func dateForms() []string {
-	return []string{formISO, formISOOffset, formYMD, formDMYDash, formDMYDot, formEpochDays, formEpochMillis,
+	return []string{formISO, formISOOffset, formYMD, formDMYDash, formDMYDot, formEpochDays,
+		formEpochMillis,
 		formEpochMicros}
 }
 
@@ -37,7 +38,8 @@ var (
 	lastDay  = schemas.CivilDay(9999, 12, 31)
 )
 
-// parseDay reads a date; open is any form of 9999-12-31. Days that the calendar does not have are refused.
+// parseDay reads a date; open is any form of 9999-12-31. Days that the calendar does not have are
+// refused.
 func parseDay(form string, text []byte, n int64) (d schemas.Day, open, ok bool) {
 	switch form {
 	case formEpochDays:
@@ -104,7 +106,8 @@ func daysIn(y, m int) int {
 	return 31
 }
 
-// civil counts the days of the proleptic Gregorian calendar (the days-from-civil algorithm, era of 400 years).
+// civil counts the days of the proleptic Gregorian calendar (the days-from-civil algorithm, era of
+// 400 years).
 func civil(y, m, d int) schemas.Day {
 	if m <= 2 {
 		y--
@@ -135,7 +138,8 @@ func parseInstant(form string, b []byte, n int64) (schemas.Instant, bool) {
 	return schemas.Instant(n), n >= int64(firstDay)*day && n < (int64(lastDay)+1)*day
 }
 
-// parseOffset reads RFC 3339: seconds and offset must be there; a leap second is refused, as time.Parse does.
+// parseOffset reads RFC 3339: seconds and offset must be there; a leap second is refused, as
+// time.Parse does.
 func parseOffset(b []byte) (micros int64, ok bool) {
 	if len(b) < len("2006-01-02T15:04:05Z") || b[10] != 'T' || b[13] != ':' || b[16] != ':' {
 		return 0, false
@@ -177,8 +181,8 @@ func parseZone(b []byte) (int64, bool) {
 	return s, true
 }
 
-// danishDay is Instant.Day with a short cut: since 1980 Denmark is one or two hours before UTC, so most moments need no
-// look into the zone.
+// danishDay is Instant.Day with a short cut: since 1980 Denmark is one or two hours before UTC, so
+// most moments need no look into the zone.
 func danishDay(i schemas.Instant) schemas.Day {
 	const hour, day = int64(time.Hour / time.Microsecond), 24 * int64(time.Hour/time.Microsecond)
 	n := int64(i)

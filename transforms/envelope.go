@@ -31,23 +31,22 @@ const maxHeader = 512 // bytes of one of our headers
 
 // envelope is the headers of a record, read.
 type envelope struct {
-	id, source string
-	typ        string
+	eventID    string          // ce_source + "|" + ce_id: what duplicates have in common
+	id, source string          // parts of eventID
+	ofTopic    bool            // ce_type is the topic's event
 	time       schemas.Instant // ce_time, else the arrival
 	sequence   int64           // ce_sequence, else the offset
 	leverance  schemas.Day
 	kommune    schemas.Kommunekode // flis_kommune; "" = not said
 	named      string              // the municipality as ce_source names it; "" = none
+	findings   []*schemas.Finding
 }
 
 // readEnvelope reads what there is; each fault is a finding.
-func readEnvelope(t *topic, r *Record) (envelope, []*schemas.Finding) {
+func readEnvelope(t *topic, r *Record) envelope {
 	arrival := r.Arrived.Day()
 	e := envelope{time: r.Arrived, sequence: r.Offset, leverance: arrival}
-	var fs []*schemas.Finding
-	reject := func(header, mend, rule string) {
-		fs = append(fs, schemas.Reject(schemas.CodeEnvelope, header, mend, "%s", rule))
-	}
+	var id, source []byte
 	seen := 0
 	for i := range r.Headers {
 		h := &r.Headers[i]
@@ -56,19 +55,39 @@ func readEnvelope(t *topic, r *Record) (envelope, []*schemas.Finding) {
 		case bit == 0:
 			continue
 		case seen&bit != 0:
-			reject(h.Name, "send it once", "stands twice")
+			e.reject(h.Name, "send it once", "stands twice")
 		case len(h.Value) > maxHeader || !plain(h.Value):
-			reject(h.Name, "send a short text", "is longer than 512 bytes or no plain text")
+			e.reject(h.Name, "send a short text", "is longer than 512 bytes or no plain text")
+		case bit == 1:
+			id = h.Value
+		case bit == 2:
+			source = h.Value
 		default:
-			e.read(h, reject)
+			e.read(t, h)
 		}
 		seen |= bit
 	}
 	if e.leverance > arrival+daysAhead || e.leverance < arrival-daysBack {
 		e.leverance = arrival
 	}
-	e.check(t, r, reject)
-	return e, fs
+	if source == nil && r.Value == nil {
+		source = []byte("//" + string(t.system.name) + "/" + string(e.kommune))
+	}
+	e.eventID = joinID(source, id)
+	e.source, e.id = e.eventID[:len(source)], e.eventID[len(source)+1:]
+	e.check(t, r)
+	return e
+}
+
+// joinID makes the one string of an event's identity.
+func joinID(source, id []byte) string {
+	var scratch [128]byte
+	b := append(scratch[:0], source...)
+	return string(append(append(b, '|'), id...))
+}
+
+func (e *envelope) reject(header, mend, rule string) {
+	e.findings = append(e.findings, schemas.Reject(schemas.CodeEnvelope, header, mend, "%s", rule))
 }
 
 func headerBit(name string) int {
@@ -100,69 +119,67 @@ func plain(b []byte) bool {
 	return utf8.Valid(b)
 }
 
-func (e *envelope) read(h *Header, reject func(header, mend, rule string)) {
+func (e *envelope) read(t *topic, h *Header) {
 	switch h.Name {
-	case headerID:
-		e.id = string(h.Value)
-	case headerSource:
-		e.source = string(h.Value)
 	case headerType:
-		e.typ = string(h.Value)
+		e.ofTopic = string(h.Value) == t.event
 	case headerTime:
 		i, ok := parseInstant(formISOOffset, h.Value, 0)
 		if !ok {
-			reject(h.Name, "send RFC 3339 with offset, as 2026-01-31T12:00:00+01:00", "is no moment")
+			e.reject(h.Name, "send RFC 3339 with offset, as 2026-01-31T12:00:00+01:00",
+				"is no moment")
 			return
 		}
 		e.time = i
 	case headerSequence:
 		n, err := strconv.ParseInt(string(h.Value), 10, 64)
 		if err != nil || n < 0 {
-			reject(h.Name, "send digits only", "is no number")
+			e.reject(h.Name, "send digits only", "is no number")
 			return
 		}
 		e.sequence = n
 	case headerLeverance:
 		d, ok := parseCivil(formISO, h.Value)
 		if !ok {
-			reject(h.Name, "send yyyy-mm-dd", "is no day")
+			e.reject(h.Name, "send yyyy-mm-dd", "is no day")
 			return
 		}
 		e.leverance = d
 	case headerKommune:
 		k, err := schemas.ParseKommunekode(string(h.Value))
 		if err != nil {
-			reject(h.Name, "send four digits", "is no municipality code")
+			e.reject(h.Name, "send four digits", "is no municipality code")
 			return
 		}
 		e.kommune = k
 	}
 }
 
-// check is what must be there. A null value needs its municipality said, and may do without ce_source.
-func (e *envelope) check(t *topic, r *Record, reject func(header, mend, rule string)) {
+// check is what must be there. A null value needs its municipality said, and may do without
+// ce_source.
+func (e *envelope) check(t *topic, r *Record) {
 	if e.id == "" {
-		reject(headerID, "send the event's id", "is missing")
+		e.reject(headerID, "send the event's id", "is missing")
 	}
-	if e.typ != t.event {
-		reject(headerType, "send the event of the topic: "+t.event, "is missing or not the event of this topic")
+	if !e.ofTopic {
+		e.reject(headerType, "send the event of the topic: "+t.event,
+			"is missing or not the event of this topic")
 	}
 	if r.Value == nil && e.kommune == "" {
-		reject(headerKommune, "send the municipality of what is deleted", "is missing, and the value is null")
+		e.reject(headerKommune, "send the municipality of what is deleted",
+			"is missing, and the value is null")
 	}
-	base := "//" + string(t.system.name)
-	switch rest, ok := strings.CutPrefix(e.source, base); {
-	case e.source == "" && r.Value == nil:
-		e.source = base + "/" + string(e.kommune)
-	case ok && (rest == "" || rest[0] == '/'):
-		e.named = strings.TrimPrefix(rest, "/")
-	default:
-		reject(headerSource, "send "+base+"/<municipality>", "is missing or of another system")
+	rest, ok := strings.CutPrefix(e.source, "//")
+	if ok {
+		rest, ok = strings.CutPrefix(rest, string(t.system.name))
 	}
+	if !ok || rest != "" && rest[0] != '/' {
+		e.reject(headerSource, "send //"+string(t.system.name)+"/<municipality>",
+			"is missing or of another system")
+		return
+	}
+	e.named = strings.TrimPrefix(rest, "/")
 }
-
-// eventID is what duplicates have in common.
-func (e *envelope) eventID() string { return e.source + "|" + e.id }
 
 // appendHeaders writes [[name, value in base64] …].
 func appendHeaders(b []byte, headers []Header) []byte {

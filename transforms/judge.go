@@ -26,12 +26,13 @@ type verdict struct {
 	sequence           int64
 	scope              string
 	dropped            int    // rows of municipalities without agreement
-	buf                []byte // payloads, one behind the other
+	buf                []byte // headers and payloads, one behind the other
 }
 
-// Judge appends the record itself (ordinal 0) and its domain events (1…n) to dst. A record that cannot be used is ordinal
-// 0 alone, parked. Rows point into the record's value and key, which the caller leaves alone while the rows live. An
-// error means only that the registry could not be asked: dst is then as it was, and the record is to be judged again.
+// Judge appends the record itself (ordinal 0) and its domain events (1…n) to dst. A record that
+// cannot be used is ordinal 0 alone, parked. Rows point into the record's value and key, which the
+// caller leaves alone while the rows live. An error means only that the registry could not be
+// asked: dst is then as it was, and the record is to be judged again.
 func (c *Catalog) Judge(dst []schemas.Row, r *Record) ([]schemas.Row, error) {
 	m := c.machines.Get().(*machine)
 	defer c.machines.Put(m)
@@ -44,14 +45,16 @@ func (c *Catalog) Judge(dst []schemas.Row, r *Record) ([]schemas.Row, error) {
 	return v.rows, nil
 }
 
-// judge goes through the checks in order. What is found goes to the machine; an error is a bad world.
+// judge goes through the checks in order. What is found goes to the machine; an error is a bad
+// world.
 func (v *verdict) judge() error {
 	v.raw()
 	if v.t == nil {
 		if parts := strings.Split(v.r.Topic, "."); len(parts) > 2 {
 			v.rows[v.first].System, v.rows[v.first].Event = schemas.System(parts[1]), parts[2]
 		}
-		v.park(schemas.Reject(schemas.CodeMapping, "", "add a mapping for the topic, or stop sending to it",
+		v.park(schemas.Reject(schemas.CodeMapping, "",
+			"add a mapping for the topic, or stop sending to it",
 			"there is no mapping for this topic"))
 		return nil
 	}
@@ -89,23 +92,36 @@ func (v *verdict) park(f *schemas.Finding) {
 
 // raw appends ordinal 0 with what is known before anything is read.
 func (v *verdict) raw() {
-	row := schemas.Row{Stream: v.r.Stream, Offset: v.r.Offset, Arrived: v.r.Arrived, Leverance: v.r.Arrived.Day(),
-		Kommune: schemas.National, Op: schemas.OpRaw, From: schemas.Always, To: schemas.Open, Registered: v.r.Arrived,
-		Stated: v.r.Arrived, Sequence: v.r.Offset, Payload: v.r.Value, RawKey: v.r.Key, Outcome: schemas.Accepted,
-		Headers: appendHeaders(make([]byte, 0, 512), v.r.Headers), Canonical: v.c.print}
+	row := schemas.Row{Stream: v.r.Stream, Offset: v.r.Offset, Arrived: v.r.Arrived,
+		Leverance: v.r.Arrived.Day(),
+		Kommune:   schemas.National, Op: schemas.OpRaw, From: schemas.Always, To: schemas.Open,
+		Registered: v.r.Arrived,
+		Stated:     v.r.Arrived, Sequence: v.r.Offset, Payload: v.r.Value, RawKey: v.r.Key,
+		Outcome:   schemas.Accepted,
+		Canonical: v.c.print}
+	size := payloadSize
+	for i := range v.r.Headers {
+		size += len(v.r.Headers[i].Name) + 2*len(v.r.Headers[i].Value) + 12
+	}
+	v.buf = appendHeaders(make([]byte, 0, size), v.r.Headers)
+	row.Headers = v.buf[:len(v.buf):len(v.buf)]
 	v.rows = append(v.rows, row)
 }
 
-// envelope reads the headers and writes what they say to ordinal 0; of malformed ones, what could be read.
+// payloadSize is room for the payloads of a usual record, behind its headers.
+const payloadSize = 128
+
+// envelope reads the headers and writes what they say to ordinal 0; of malformed ones, what could
+// be read.
 func (v *verdict) envelope() {
-	var fs []*schemas.Finding
-	v.env, fs = readEnvelope(v.t, v.r)
-	for _, f := range fs {
+	v.env = readEnvelope(v.t, v.r)
+	for _, f := range v.env.findings {
 		v.park(f)
 	}
 	row, e := &v.rows[v.first], &v.env
-	row.System, row.Event, row.EventID = v.t.system.name, v.t.event, e.eventID()
-	row.Leverance, row.Registered, row.Stated, row.Sequence = e.leverance, e.time, e.time, e.sequence
+	row.System, row.Event, row.EventID = v.t.system.name, v.t.event, e.eventID
+	row.Leverance, row.Registered, row.Stated, row.Sequence = e.leverance, e.time, e.time,
+		e.sequence
 	if k, ok := v.organisation(e.named); ok {
 		row.Kommune = k
 	}
@@ -135,7 +151,8 @@ func (v *verdict) findSender() {
 	v.rows[v.first].Kommune = v.sender
 	switch {
 	case e.kommune != "" && e.kommune != v.sender:
-		v.park(schemas.Reject(schemas.CodeTenant, headerKommune, "send it as the municipality that it belongs to",
+		v.park(schemas.Reject(schemas.CodeTenant, headerKommune,
+			"send it as the municipality that it belongs to",
 			"names another municipality than ce_source"))
 	case v.sender != schemas.National && len(v.c.agreements.Of(v.t.system.name, v.sender)) == 0:
 		v.park(noAgreement(headerSource))
@@ -143,18 +160,38 @@ func (v *verdict) findSender() {
 }
 
 func noAgreement(path string) *schemas.Finding {
-	return schemas.Reject(schemas.CodeTenant, path, "have an agreement made for the municipality, the area and the system",
+	return schemas.Reject(schemas.CodeTenant, path,
+		"have an agreement made for the municipality, the area and the system",
 		"the system has no agreement with this municipality")
 }
 
 // organisation tries the forms that the system's mappings use, then the code of four digits.
+// Records of one sender come in rows, so the last answer is kept.
 func (v *verdict) organisation(named string) (schemas.Kommunekode, bool) {
-	for _, form := range v.t.system.forms {
-		if k, ok := v.c.lists.Organisation(form, named, v.env.leverance); ok {
-			return k, true
+	last := &v.m.sender
+	if last.system == v.t.system && last.named == named && last.at == v.env.leverance {
+		return last.kommune, last.known
+	}
+	*last = sender{system: v.t.system, named: named, at: v.env.leverance}
+	for _, form := range append(v.t.system.forms[:len(v.t.system.forms):len(v.t.system.forms)],
+		"KOM4") {
+		if last.kommune, last.known = v.c.lists.Organisation(form, named,
+			v.env.leverance); last.known {
+			last.form = form
+			break
 		}
 	}
-	return v.c.lists.Organisation("KOM4", named, v.env.leverance)
+	return last.kommune, last.known
+}
+
+// sender is an answer to who sends.
+type sender struct {
+	system  *system
+	named   string
+	at      schemas.Day
+	form    string
+	kommune schemas.Kommunekode
+	known   bool
 }
 
 const frameLength = 5
@@ -163,7 +200,8 @@ const frameLength = 5
 func (v *verdict) frame() ([]byte, error) {
 	b := v.r.Value
 	if len(b) < frameLength || b[0] != 0 {
-		v.park(schemas.Reject(schemas.CodeSchema, "", "write a zero, the schema's id in four bytes, then Avro",
+		v.park(schemas.Reject(schemas.CodeSchema, "",
+			"write a zero, the schema's id in four bytes, then Avro",
 			"the value has no registry framing"))
 		return nil, nil
 	}
@@ -224,7 +262,8 @@ func malformed(err error) *schemas.Finding {
 	if f == nil {
 		return schemas.Reject(schemas.CodeDecode, "", "", "%s", err)
 	}
-	return schemas.Reject(schemas.CodeDecode, f.Path, "write the record by the schema whose id it carries", "%s", f.Rule)
+	return schemas.Reject(schemas.CodeDecode, f.Path,
+		"write the record by the schema whose id it carries", "%s", f.Rule)
 }
 
 // settle writes the verdict to the rows. Findings of a record that is not parked are warnings.

@@ -3,6 +3,7 @@ package transforms
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/flis-dk/flis/schemas"
@@ -13,7 +14,8 @@ import (
 // maxFindings bounds what is said of one record.
 const maxFindings = 8
 
-// machine runs a program over one record. It holds scratch space and is used by one goroutine at a time.
+// machine runs a program over one record. It holds scratch space and is used by one goroutine at a
+// time.
 type machine struct {
 	lists    *codes.Lists
 	system   schemas.System
@@ -28,6 +30,14 @@ type machine struct {
 	array    string // the item that is being read, for paths
 	index    int
 	lever    schemas.Day
+	sender   sender
+	codes    map[*column]map[string]known
+}
+
+// known is a code's answer and the days for which it holds.
+type known struct {
+	standard []byte
+	from, to schemas.Day
 }
 
 func (m *machine) reset() {
@@ -88,7 +98,8 @@ func (m *machine) textOf(r ref) []byte {
 	return v.Bytes
 }
 
-// grow makes a text that stays until the next record. A full buffer is left behind, so earlier texts do not move.
+// grow makes a text that stays until the next record. A full buffer is left behind, so earlier
+// texts do not move.
 func (m *machine) grow(write func([]byte) []byte) []byte {
 	if cap(m.text)-len(m.text) < 64 {
 		m.text = make([]byte, 0, 1024)
@@ -154,7 +165,8 @@ func (m *machine) instantAt(r ref, form string) (i schemas.Instant, null, ok boo
 		return 0, true, true
 	}
 	if i, ok = parseInstant(form, v.Bytes, v.Int); !ok {
-		m.park(schemas.CodeDate, r, "send a moment in the agreed form", "is no moment of the form "+form)
+		m.park(schemas.CodeDate, r, "send a moment in the agreed form",
+			"is no moment of the form "+form)
 	}
 	return i, false, ok
 }
@@ -198,12 +210,14 @@ func (m *machine) number(c *column, r ref) (n number, null, ok bool) {
 		n, ok = parseNumber(c.form, v.Bytes)
 	}
 	if !ok {
-		m.park(schemas.CodeMapping, r, "send a number in the agreed form", "is no number of the agreed form")
+		m.park(schemas.CodeMapping, r, "send a number in the agreed form",
+			"is no number of the agreed form")
 	}
 	return n, false, ok
 }
 
-// eval makes a column's value; at is gyldig_fra, for dated look-ups. After a fault the value is null and noted.
+// eval makes a column's value; at is gyldig_fra, for dated look-ups. After a fault the value is
+// null and noted.
 func (m *machine) eval(c *column, at schemas.Day) avro.Value {
 	v, ok := m.raw(c, at)
 	if ok && v.Null && c.preset != nil {
@@ -249,7 +263,8 @@ func (m *machine) evalBoolean(c *column) (avro.Value, bool) {
 	}
 	b, ok := c.boolean[string(v.Bytes)]
 	if !ok {
-		m.park(schemas.CodeCode, c.refs[0], "send one of the agreed codes", "is no code for true or false")
+		m.park(schemas.CodeCode, c.refs[0], "send one of the agreed codes",
+			"is no code for true or false")
 		return avro.Value{Null: true}, false
 	}
 	v = avro.Value{}
@@ -269,7 +284,8 @@ func (m *machine) evalNumber(c *column) (avro.Value, bool) {
 	if c.by.bound {
 		f, known := c.factors[string(m.textOf(c.by))]
 		if !known {
-			m.park(schemas.CodeCode, c.by, "send one of the agreed codes", "is no unit that the mapping knows")
+			m.park(schemas.CodeCode, c.by, "send one of the agreed codes",
+				"is no unit that the mapping knows")
 			return null, false
 		}
 		factor = factor.times(f)
@@ -286,7 +302,8 @@ func (m *machine) evalNumber(c *column) (avro.Value, bool) {
 	return avro.Value{Int: v}, true
 }
 
-// sum adds the fields of a column: one, several, or the minutes between two moments. A null field makes null.
+// sum adds the fields of a column: one, several, or the minutes between two moments. A null field
+// makes null.
 func (m *machine) sum(c *column) (total number, null, ok bool) {
 	if c.source == fromMinutes {
 		return m.minutes(c)
@@ -315,14 +332,16 @@ func (m *machine) minutes(c *column) (n number, null, ok bool) {
 		return n, none || none2, ok && ok2
 	}
 	if to < from {
-		m.park(schemas.CodeDate, c.refs[1], "send an end that is not before the start", "is before the start")
+		m.park(schemas.CodeDate, c.refs[1], "send an end that is not before the start",
+			"is before the start")
 		return n, false, false
 	}
 	const minute = 60_000_000
 	return number{mantissa: (int64(to) - int64(from)) / minute}, false, true
 }
 
-// evalText makes a text: taken or joined, checked as a personal number, looked up, given the system's name.
+// evalText makes a text: taken or joined, checked as a personal number, looked up, given the
+// system's name.
 func (m *machine) evalText(c *column, at schemas.Day) (avro.Value, bool) {
 	null := avro.Value{Null: true}
 	text := m.textOf(c.refs[0])
@@ -335,7 +354,8 @@ func (m *machine) evalText(c *column, at schemas.Day) (avro.Value, bool) {
 	if c.cpr {
 		text = m.cpr(text)
 		if text == nil {
-			m.park(schemas.CodeCode, c.refs[0], "send the number, ten characters, with or without hyphen",
+			m.park(schemas.CodeCode, c.refs[0],
+				"send the number, ten characters, with or without hyphen",
 				"is no personal number")
 			return null, false
 		}
@@ -376,7 +396,8 @@ func (m *machine) join(c *column) []byte {
 
 const cprLength = 10
 
-// cpr drops the hyphen and checks ^[0-9A-Z]{10}$; nil where it does not hold, or the number is all zeros.
+// cpr drops the hyphen and checks ^[0-9A-Z]{10}$; nil where it does not hold, or the number is all
+// zeros.
 func (m *machine) cpr(text []byte) []byte {
 	if len(text) == cprLength+1 && text[6] == '-' {
 		with := text
@@ -409,23 +430,22 @@ func (m *machine) code(c *column, text []byte, at schemas.Day) ([]byte, bool) {
 	if at == schemas.Always || c.anyDay {
 		at = schemas.Open // the code at any time
 	}
-	standard, known := text, true
-	if c.lookup != "" {
-		standard, known = m.translate(c.lookup, text, at)
+	if x, ok := m.codes[c][string(text)]; ok && (c.anyDay || x.from <= at && at < x.to) {
+		return x.standard, true
 	}
-	if known {
-		_, known = m.lists.Lookup(c.target.List, string(standard), at)
-	}
+	x, known := m.ask(c, text, at)
 	switch {
 	case known:
-		return standard, true
+		m.keepCode(c, text, x)
+		return x.standard, true
 	case !c.keep:
 		m.park(schemas.CodeCode, c.path(), "send a code of the list, or have the code added to it",
 			"is no code of "+listName(c)+" on that day")
 		return nil, false
 	}
 	m.warned = true
-	m.note(schemas.CodeCode, c.path(), "have the code added to the list", "is no code of "+listName(c)+", kept")
+	m.note(schemas.CodeCode, c.path(), "have the code added to the list",
+		"is no code of "+listName(c)+", kept")
 	if c.lookup != "" {
 		return []byte(unknown), true
 	}
@@ -439,16 +459,29 @@ func listName(c *column) string {
 	return c.target.List
 }
 
-// translate looks up a vendor's code. The key is built here: the list is asked without making a string.
-func (m *machine) translate(list string, text []byte, at schemas.Day) ([]byte, bool) {
-	m.lookup = append(m.lookup[:0], m.system...)
-	m.lookup = append(append(m.lookup, schemas.KeySeparator...), list...)
-	m.lookup = append(append(m.lookup, schemas.KeySeparator...), text...)
-	e, ok := m.lists.Lookup("lokal", string(m.lookup), at)
-	if !ok {
-		return nil, false
+// ask looks a code up: translates it where the column says so, and checks the standard one.
+func (m *machine) ask(c *column, text []byte, at schemas.Day) (known, bool) {
+	x := known{standard: bytes.Clone(text), from: schemas.Always, to: schemas.Open}
+	if c.lookup != "" {
+		key := strings.Join([]string{string(m.system), c.lookup, string(text)},
+			schemas.KeySeparator)
+		e, ok := m.lists.Lookup("lokal", key, at)
+		if !ok {
+			return x, false
+		}
+		x = known{[]byte(e.Code), e.From, e.To}
 	}
-	return m.grow(func(b []byte) []byte { return append(b, e.Code...) }), true
+	e, ok := m.lists.Lookup(c.target.List, string(x.standard), at)
+	x.from, x.to = max(x.from, e.From), min(x.to, e.To)
+	return x, ok
+}
+
+// keepCode remembers an answer: there are no more of them than codes in the lists.
+func (m *machine) keepCode(c *column, text []byte, x known) {
+	if m.codes[c] == nil {
+		m.codes[c] = map[string]known{}
+	}
+	m.codes[c][string(text)] = x
 }
 
 // appendKey joins key columns; false where a text holds the separator or is no UTF-8.

@@ -69,7 +69,8 @@ func parseNumber(form string, b []byte) (number, bool) {
 	return n, digits > 0 && n.scale <= maxFraction
 }
 
-// ungroup takes the dots out of "1.234.567,50"; nil where they do not stand between groups of three.
+// ungroup takes the dots out of "1.234.567,50"; nil where they do not stand between groups of
+// three.
 func ungroup(b []byte) []byte {
 	s := string(b)
 	if !strings.Contains(s, ".") {
@@ -89,7 +90,8 @@ func ungroup(b []byte) []byte {
 	return []byte(whole)
 }
 
-// times is number × ratio with so many decimals, half away from zero; false where it does not fit 18 digits.
+// times is number × ratio with so many decimals, half away from zero; false where it does not fit
+// 18 digits.
 func (n number) times(r ratio, scale int) (int64, bool) {
 	up, ok := mul(r.num, pow10(scale))
 	down, ok2 := mul(r.den, pow10(n.scale))

@@ -8,7 +8,8 @@ import (
 	"github.com/flis-dk/flis/schemas/avro"
 )
 
-// plan is a program bound to one writer's schema: one walk over the bytes picks what the program reads.
+// plan is a program bound to one writer's schema: one walk over the bytes picks what the program
+// reads.
 type plan struct {
 	program *program
 	scan    *avro.Scan
@@ -38,8 +39,8 @@ func newPlan(p *program, writer *avro.Schema) (*plan, error) {
 	return x, nil
 }
 
-// plan is that of a schema id in a topic. A finding: the id is none of this topic's. An error: the registry cannot
-// be asked.
+// plan is that of a schema id in a topic. A finding: the id is none of this topic's. An error: the
+// registry cannot be asked.
 func (c *Catalog) plan(t *topic, id uint32) (*plan, *schemas.Finding, error) {
 	key := planKey{t, id}
 	if p, ok := c.plans.Load(key); ok {
@@ -65,7 +66,8 @@ func (c *Catalog) bind(t *topic, text string) *plan {
 	}
 	if t.program == nil || t.parser != nil {
 		if writer.Fingerprint != t.schema.Fingerprint {
-			return &plan{refused: foreign("the schema of the id is not the one of this topic"), print: writer.Print()}
+			return &plan{refused: foreign("the schema of the id is not the one of this topic"),
+				print: writer.Print()}
 		}
 		return &plan{print: writer.Print()}
 	}
@@ -77,5 +79,6 @@ func (c *Catalog) bind(t *topic, text string) *plan {
 }
 
 func foreign(rule string) *schemas.Finding {
-	return schemas.Reject(schemas.CodeSchema, "", "write by a version of the schema of this topic", "%s", rule)
+	return schemas.Reject(schemas.CodeSchema, "", "write by a version of the schema of this topic",
+		"%s", rule)
 }

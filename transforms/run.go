@@ -30,7 +30,8 @@ func (v *verdict) run() {
 	case len(v.rows) == v.first+1 && v.ignored(p.ignore):
 		v.ignore()
 	case !taken && len(p.root.targets) > 0 && !v.ignored(p.ignore):
-		m.park(schemas.CodeMapping, v.hint(&p.root), "send a value that the mapping knows, or have it listed under ignore",
+		m.park(schemas.CodeMapping, v.hint(&p.root),
+			"send a value that the mapping knows, or have it listed under ignore",
 			"no target takes the record")
 	case len(v.rows) == v.first+1 && v.dropped > 0:
 		v.ignore()
@@ -38,7 +39,8 @@ func (v *verdict) run() {
 		v.ignore()
 	}
 	if v.dropped > 0 {
-		m.note(schemas.CodeUnused, ref{}, "", strconv.Itoa(v.dropped)+" rows are of municipalities without an agreement")
+		m.note(schemas.CodeUnused, ref{}, "",
+			strconv.Itoa(v.dropped)+" rows are of municipalities without an agreement")
 	}
 }
 
@@ -57,7 +59,8 @@ func (v *verdict) ignored(tests []test) bool {
 	return false
 }
 
-// hint is the field to look at where no target takes a record or an item: the first that is not of its set.
+// hint is the field to look at where no target takes a record or an item: the first that is not of
+// its set.
 func (v *verdict) hint(g *group) ref {
 	for i := range g.targets {
 		for j := range g.targets[i].when {
@@ -81,7 +84,8 @@ func (v *verdict) statement(p *program) bool {
 			return false
 		}
 		if k != v.sender {
-			m.park(schemas.CodeTenant, p.kommune.ref, "send it as the municipality that it belongs to",
+			m.park(schemas.CodeTenant, p.kommune.ref,
+				"send it as the municipality that it belongs to",
 				"names another municipality than ce_source")
 			return false
 		}
@@ -129,6 +133,9 @@ func (v *verdict) holder(k *kommuneRef) (schemas.Kommunekode, bool) {
 			v.dropped++
 		}
 		return code, ok
+	}
+	if last := &v.m.sender; last.known && last.form == k.form && last.named == string(text) {
+		return last.kommune, true
 	}
 	code, ok := v.c.lists.Organisation(k.form, string(text), v.env.leverance)
 	if !ok {
@@ -190,9 +197,11 @@ func (v *verdict) owns(k schemas.Kommunekode, area schemas.Area) bool {
 // row is a domain row with what all of the record share.
 func (v *verdict) row() schemas.Row {
 	raw := &v.rows[v.first]
-	return schemas.Row{Stream: raw.Stream, Offset: raw.Offset, System: raw.System, EventID: raw.EventID,
-		Event: raw.Event, Arrived: raw.Arrived, Leverance: raw.Leverance, Outcome: schemas.Accepted,
-		Ordinal: int32(len(v.rows) - v.first), Stated: v.stated, Registered: v.registered, Sequence: v.sequence,
+	return schemas.Row{Stream: raw.Stream, Offset: raw.Offset, System: raw.System,
+		EventID: raw.EventID,
+		Event:   raw.Event, Arrived: raw.Arrived, Leverance: raw.Leverance, Outcome: schemas.Accepted,
+		Ordinal: int32(len(v.rows) - v.first), Stated: v.stated, Registered: v.registered,
+		Sequence:  v.sequence,
 		Canonical: raw.Canonical}
 }
 
@@ -201,8 +210,8 @@ func (v *verdict) append(row schemas.Row) {
 	v.rows = append(v.rows, row)
 }
 
-// group runs an array's targets over its items; an item that none takes must be ignored by list. It says whether there
-// were items.
+// group runs an array's targets over its items; an item that none takes must be ignored by list. It
+// says whether there were items.
 func (v *verdict) group(g *group) bool {
 	m, a := v.m, &v.p.program.arrays[g.array]
 	scan := v.p.items[g.array]
@@ -214,7 +223,8 @@ func (v *verdict) group(g *group) bool {
 	m.array, m.index = a.path, 0
 	for cursor := avro.NewCursor(list); cursor.Next(scan, m.item); m.index++ {
 		if !v.targets(g) && !m.parked && !v.ignored(g.ignore) {
-			m.park(schemas.CodeMapping, v.hint(g), "send a value that the mapping knows, or have it listed under ignore",
+			m.park(schemas.CodeMapping, v.hint(g),
+				"send a value that the mapping knows, or have it listed under ignore",
 				"no target takes the item")
 		}
 	}
@@ -326,7 +336,8 @@ func (v *verdict) interval(t *target, row *schemas.Row) (at schemas.Day, ok bool
 		row.To++
 	}
 	if to < from {
-		m.park(schemas.CodeDate, t.to.ref, "send an end that is not before the start", "is before the start")
+		m.park(schemas.CodeDate, t.to.ref, "send an end that is not before the start",
+			"is before the start")
 		return from, false
 	}
 	return from, true
@@ -360,9 +371,6 @@ func (v *verdict) statementOf(t *target, row *schemas.Row, at schemas.Day) {
 		return
 	}
 	start := len(v.buf)
-	if v.buf == nil {
-		v.buf = make([]byte, 0, 256)
-	}
 	var err error
 	if v.buf, err = t.dataset.flat.Append(v.buf, m.values); err != nil {
 		m.park(schemas.CodeMapping, ref{}, "", err.Error())
@@ -382,7 +390,8 @@ func (v *verdict) keyed(d *dataset, row *schemas.Row) bool {
 	}
 	var ok bool
 	if m.lookup, ok = appendKey(m.lookup[:0], d, m.values); !ok {
-		m.park(schemas.CodeMapping, ref{}, "send plain text", "a text of the key holds a control character")
+		m.park(schemas.CodeMapping, ref{}, "send plain text",
+			"a text of the key holds a control character")
 		return false
 	}
 	row.Key = string(m.lookup)
@@ -409,11 +418,13 @@ func (v *verdict) replace(i int) {
 func (v *verdict) tombstone() {
 	m := v.m
 	if v.t.program == nil || len(v.t.program.tombstones) == 0 {
-		m.park(schemas.CodeMapping, ref{}, "send a record that says so", "this event is not deleted by a null value")
+		m.park(schemas.CodeMapping, ref{}, "send a record that says so",
+			"this event is not deleted by a null value")
 		return
 	}
 	if len(v.r.Key) == 0 {
-		m.park(schemas.CodeEnvelope, ref{path: "key"}, "send the entity's id as the key", "is missing, and the value is null")
+		m.park(schemas.CodeEnvelope, ref{path: "key"}, "send the entity's id as the key",
+			"is missing, and the value is null")
 		return
 	}
 	m.record = sized(m.record, 1)

@@ -4,8 +4,9 @@ import (
 	"github.com/flis-dk/flis/schemas/yamlfile"
 )
 
-// The file form of a mapping; docs/mapping.md is its description. Paths are of the source's schema, dots between; in a
-// target with `each` they are of the item, and with a dot before (".borgerCpr") of the record. "*" is the item itself.
+// The file form of a mapping; docs/mapping.md is its description. Paths are of the source's schema,
+// dots between; in a target with `each` they are of the item, and with a dot before (".borgerCpr")
+// of the record. "*" is the item itself.
 
 type mappingSpec struct {
 	Pos       yamlfile.Pos    `yaml:"-"`

@@ -287,14 +287,25 @@ func (ch *checker) judge(where string, r *transforms.Record, found *schemas.Find
 		return err
 	}
 	v := checkVerdict{Where: where, Event: ch.rows[0].Event, ID: ch.rows[0].EventID, Outcome: ch.rows[0].Outcome}
+	if v.ID == "|" {
+		v.ID = ""
+	}
 	if found != nil {
 		v.Outcome = schemas.Parked
 		v.add(*found)
 	}
 	for i := range ch.rows {
 		for _, f := range parseFindings(ch.rows[i].Finding) {
-			v.add(f)
+			if !follows(f.Code, found) {
+				v.add(f)
+			}
 		}
 	}
 	return ch.report.verdict(&v)
+}
+
+// follows says whether the stream finds a fault only because of what the feed found before: a line that is no event has
+// no headers, and data that the schema does not take go out without framing.
+func follows(code schemas.Code, found *schemas.Finding) bool {
+	return found != nil && (found.Code == schemas.CodeEnvelope || code == schemas.CodeSchema || code == schemas.CodeDecode)
 }

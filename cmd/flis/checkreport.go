@@ -28,6 +28,9 @@ type checkFinding struct {
 	Mend string       `json:"mend"`
 }
 
+// refusedFile stands where records have an outcome: nothing of the file would be sent.
+const refusedFile schemas.Outcome = "afvist"
+
 // add keeps a finding once: what a part says its record may say again.
 func (v *checkVerdict) add(f schemas.Finding) {
 	if x := checkFinding(f); !slices.Contains(v.Findings, x) {
@@ -111,7 +114,7 @@ func (r *checkReport) end(cause error) error {
 	if errors.As(cause, &f) {
 		r.sum.Refused = true
 		r.sum.Codes[f.Code]++
-		v := checkVerdict{Where: "file", Outcome: schemas.Parked}
+		v := checkVerdict{Where: "file", Outcome: refusedFile}
 		v.add(*f)
 		cause = r.print(&v)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/schemas/avro"
+	"github.com/flis-dk/flis/sinks"
 	"github.com/flis-dk/flis/streams"
 	"github.com/flis-dk/flis/streams/broker"
 	"github.com/flis-dk/flis/streams/kafka"
@@ -70,6 +71,27 @@ func (cl *cluster) topics(ctx context.Context, in *installation, s schemas.Syste
 	}
 	control := schemas.RawTopic(s, schemas.ControlEvent)
 	return append(names, control), cl.EnsureTopic(ctx, control, 1, kafka.RawConfigs())
+}
+
+// trimBehind is how many journalled records of a partition the embedded broker keeps: it has everything in memory.
+const trimBehind = 50_000
+
+// trim removes from the embedded broker what has long been journalled; another broker has its own retention. Control
+// records stay: the chain of files is read from them.
+func (cl *cluster) trim(ctx context.Context, at map[schemas.Stream]sinks.Position) error {
+	if cl.own == nil {
+		return nil
+	}
+	for stream, p := range at {
+		_, topic, partition, ok := stream.Parts()
+		if !ok || strings.HasSuffix(topic, "."+schemas.ControlEvent+".v1") || p.Next <= trimBehind {
+			continue
+		}
+		if err := cl.own.Trim(ctx, topic, partition, p.Next-trimBehind); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // newFeed makes the topics and the publisher of a system.

@@ -63,6 +63,9 @@ func (in *installation) explain(ctx context.Context, kommune, dataset, text stri
 
 // parseKey turns the key of the command line into that of the journal.
 func parseKey(ds *schemas.Dataset, text string) (string, error) {
+	if text == "" {
+		return "", usage("the key of %s is %s: it cannot be empty", ds.Name, strings.Join(ds.Key, ", "))
+	}
 	if len(ds.Key) == 1 {
 		return text, nil
 	}
@@ -125,6 +128,9 @@ func (in *installation) printTrace(out io.Writer, h *holding, rows []deliveredRo
 		}
 		s.holds = true
 		t.print(out, s)
+		if !r.cells["registreret_til"].Null {
+			fmt.Fprintf(out, "  since   %s\n", t.why(s))
+		}
 	}
 	return t.printOthers(out)
 }

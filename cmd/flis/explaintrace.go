@@ -91,7 +91,7 @@ func (t *trace) journal(ctx context.Context, j *sinks.Journal, ds schemas.Datase
 	for v := range j.Version() + 1 {
 		want := sinks.Want{Events: true, Payload: true, Datasets: only}
 		err := j.Scan(ctx, v-1, v, want, func(r *schemas.Row) error {
-			if r.Key != key || r.Dataset != ds || r.Ordinal == 0 || !t.ours(r) {
+			if r.Key != key || r.Dataset != ds || r.Op == schemas.OpSnapshot || !t.ours(r) {
 				return nil
 			}
 			if len(t.statements) == traceMax {
@@ -236,7 +236,7 @@ func (t *trace) why(s *statement) string {
 	for i := range t.snapshots {
 		if x := &t.snapshots[i]; x.System == s.System && x.Scope == s.Scope && x.From <= s.From &&
 			schemas.CompareOrder(&s.Row, x) < 0 {
-			return "was taken back by the snapshot of " + placeOf(x).String()
+			return fmt.Sprintf("was taken back by the snapshot of %s (%s)", placeOf(x), fileText(x.EventID))
 		}
 	}
 	return t.loses(s)
@@ -253,6 +253,8 @@ func (t *trace) loses(s *statement) string {
 			!s.Background && !o.Background && before(s, o))
 	})
 	switch {
+	case over == nil && s.holds:
+		return "it holds in another form: its time, or the first who said it, is now another"
 	case over == nil:
 		return "holds no row: the municipality does not hold the time that it speaks of"
 	case s.Background:

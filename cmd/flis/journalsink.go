@@ -71,3 +71,12 @@ func raced(err error) error {
 	}
 	return err
 }
+
+// suspects is the sinks' note of records that may end the process, as streams knows it.
+type suspects struct{ *sinks.Suspects }
+
+// Alone implements streams.Suspects.
+func (s suspects) Alone(stream schemas.Stream, offset int64) (poison bool, err error) {
+	deaths, err := s.Suspects.Alone(stream, offset)
+	return deaths >= sinks.PoisonDeaths, err
+}

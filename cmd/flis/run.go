@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,9 @@ import (
 	"github.com/flis-dk/flis/sinks"
 	"github.com/flis-dk/flis/streams"
 )
+
+// trimEvery is the number of journal entries between two trims of the embedded broker.
+const trimEvery = 20
 
 // closeEvery is the pause between two rounds of the close.
 const closeEvery = 15 * time.Second
@@ -117,6 +121,11 @@ func (in *installation) normalise(ctx context.Context, cl *cluster, s schemas.Sy
 	if err != nil {
 		return err
 	}
+	sus, err := sinks.OpenSuspects(filepath.Join(in.cfg.Dir, suspectsName, string(s)))
+	if err != nil {
+		return err
+	}
+	defer sus.Close()
 	n := &streams.Normaliser{
 		System: s,
 		Source: &source{cl: cl, topics: topics, only: only},
@@ -124,11 +133,19 @@ func (in *installation) normalise(ctx context.Context, cl *cluster, s schemas.Sy
 		Judge:  in.catalog.Judge,
 		Park:   in.catalog.Park,
 		Clock:  in.clock,
+
+		Suspects: suspects{sus},
 		Progress: func(records, entries int64) {
 			in.out.Printf("normalised %s: %d records in %d journal entries\n", s, records, entries)
+			if entries%trimEvery == 0 {
+				_ = cl.trim(ctx, journal.Progress()) // what stays now is removed by a later one
+			}
 		},
 	}
-	return n.Run(ctx, once)
+	if err := n.Run(ctx, once); err != nil {
+		return err
+	}
+	return cl.trim(ctx, journal.Progress())
 }
 
 // closeOn closes round after round until ctx ends.

@@ -44,7 +44,8 @@ const (
 	internalName  = "intern"
 	deliveredName = "levering"
 	brokerName    = "broker"
-	scratchName   = "kladde" // sorting room of the close
+	scratchName   = "kladde"   // sorting room of the close
+	suspectsName  = "mistanke" // notes of records that may have ended the process
 )
 
 func openInstallation(c *cobra.Command) (*installation, error) {

@@ -44,25 +44,29 @@ func drawRich(t *rapid.T) map[string]any {
 		"b": rapid.Bool().Draw(t, "b"), "i": rapid.Int32().Draw(t, "i"),
 		"l": rapid.Int64().Draw(t, "l"), "f": float32(rapid.IntRange(-1000, 1000).Draw(t, "f")) / 8,
 		"d": rapid.Float64Range(-1e9, 1e9).Draw(t, "d"), "s": text.Draw(t, "s"),
-		"y": rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(t, "y"), "x": rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "x"),
+		"y": rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(t, "y"), "x": rapid.SliceOfN(rapid.Byte(), 4,
+			4).Draw(t, "x"),
 		"e": rapid.SampledFrom([]string{"A", "B", "C"}).Draw(t, "e"), "n": nil, "r": nil,
 	}
 	if rapid.Bool().Draw(t, "has n") {
 		m["n"] = goavro.Union("string", text.Draw(t, "n"))
 	}
 	if rapid.Bool().Draw(t, "has r") {
-		m["r"] = goavro.Union("dk.flis.raw.test.inner", map[string]any{"p": rapid.Int64().Draw(t, "p"), "q": nil})
+		m["r"] = goavro.Union("dk.flis.raw.test.inner", map[string]any{"p": rapid.Int64().Draw(t,
+			"p"), "q": nil})
 	}
 	items := []any{}
 	for range rapid.IntRange(0, 4).Draw(t, "items") {
-		items = append(items, map[string]any{"k": text.Draw(t, "k"), "v": goavro.Union("long", rapid.Int64().Draw(t, "v"))})
+		items = append(items, map[string]any{"k": text.Draw(t, "k"), "v": goavro.Union("long",
+			rapid.Int64().Draw(t, "v"))})
 	}
 	m["a"] = items
 	m["m"] = map[string]any{"only": rapid.Int64().Draw(t, "m")}
 	return m
 }
 
-// TestGoavroIsTheOracle: what goavro writes passes, reads as the same JSON, and comes back from JSON as the same bytes.
+// TestGoavroIsTheOracle: what goavro writes passes, reads as the same JSON, and comes back from
+// JSON as the same bytes.
 func TestGoavroIsTheOracle(t *testing.T) {
 	s := admit(t, rich)
 	codec, err := goavro.NewCodecForStandardJSONFull(rich)
@@ -90,27 +94,31 @@ func TestGoavroIsTheOracle(t *testing.T) {
 func TestAdmission(t *testing.T) {
 	deep := strings.Repeat(`{"type":"array","items":`, 20) + `"int"` + strings.Repeat("}", 20)
 	for name, c := range map[string][2]string{
-		"recursion": {`{"type":"record","name":"r","fields":[{"name":"x","type":["null","r"]}]}`, "recursive"},
+		"recursion": {`{"type":"record","name":"r","fields":[{"name":"x","type":["null","r"]}]}`,
+			"recursive"},
 		"null item": {`{"type":"array","items":"null"}`, "no bytes"},
 		"empty record item": {`{"type":"array","items":{"type":"record","name":"r","fields":[{"name":"n","type":"null"}]}}`,
 			"no bytes"},
 		"deep":        {deep, "nested deeper than 16"},
 		"great fixed": {`{"type":"fixed","name":"f","size":2000000}`, "the limit is"},
 		"no schema":   {`{"type":"strin"}`, "parse schema"},
-		"great":       {`{"type":"record","name":"r","doc":"` + strings.Repeat("x", 300<<10) + `","fields":[]}`, "the limit is"},
+		"great": {`{"type":"record","name":"r","doc":"` + strings.Repeat("x", 300<<10) +
+			`","fields":[]}`, "the limit is"},
 	} {
 		_, err := avro.Admit(c[0])
 		require.ErrorContains(t, err, c[1], name)
 	}
 	s := admit(t, `{"type":"record","name":"r","fields":[{"name":"a","type":{"type":"record","name":"p","fields":[
 		{"name":"x","type":"int"}]}},{"name":"b","type":"p"}]}`)
-	require.Equal(t, avro.Int, s.Root.Fields[1].Type.Fields[0].Type.Kind, "a name that is used twice is resolved")
+	require.Equal(t, avro.Int, s.Root.Fields[1].Type.Fields[0].Type.Kind,
+		"a name that is used twice is resolved")
 }
 
 func TestFingerprintIsTheStandards(t *testing.T) {
 	// The Avro specification's own example: CRC-64-AVRO of "int".
 	require.Equal(t, uint64(0x7275d51a3f395c8f), admit(t, `"int"`).Fingerprint)
-	a, b := admit(t, rich), admit(t, strings.Replace(rich, `"fields": [`, `"doc": "x", "fields": [`, 1))
+	a, b := admit(t, rich), admit(t, strings.Replace(rich, `"fields": [`, `"doc": "x", "fields": [`,
+		1))
 	require.Equal(t, a.Fingerprint, b.Fingerprint, "docs do not count")
 	require.Len(t, a.Print(), 16)
 	require.Less(t, a.ID(), uint32(1<<31))
@@ -127,31 +135,41 @@ func TestHostileBytes(t *testing.T) {
 		rule   string
 		budget bool
 	}{
-		"2^31 items":         {strs, []byte{0xfe, 0xff, 0xff, 0xff, 0x0f}, "more items than the limit", true},
-		"least count":        {strs, []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0}, "more items", true},
-		"items than bytes":   {ints, []byte{200, 1, 0}, "more items than there are bytes", false},
-		"map":                {wrap(`{"type":"map","values":"null"}`), []byte{0xfe, 0xff, 0xff, 0x0f}, "more items", true},
-		"long text":          {wrap(`"string"`), []byte{0xfe, 0xff, 0xff, 0xff, 0x0f}, "more bytes than there are", false},
-		"negative text":      {wrap(`"string"`), []byte{0x01}, "more bytes than there are", false},
-		"no UTF-8":           {wrap(`"string"`), []byte{2, 0xff}, "not UTF-8", false},
-		"branch":             {wrap(`["null","int"]`), []byte{4}, "no such branch", false},
-		"negative branch":    {wrap(`["null","int"]`), []byte{1}, "no such branch", false},
-		"boolean":            {wrap(`"boolean"`), []byte{2}, "0 or 1", false},
-		"symbol":             {wrap(`{"type":"enum","name":"e","symbols":["A"]}`), []byte{2}, "no such symbol", false},
-		"int of 33 bits":     {wrap(`"int"`), []byte{0x80, 0x80, 0x80, 0x80, 0x20}, "32 bits", false},
-		"endless number":     {wrap(`"long"`), []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, "64 bits", false},
+		"2^31 items": {strs, []byte{0xfe, 0xff, 0xff, 0xff, 0x0f},
+			"more items than the limit", true},
+		"least count": {strs, []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+			0x01, 0}, "more items", true},
+		"items than bytes": {ints, []byte{200, 1, 0}, "more items than there are bytes", false},
+		"map": {wrap(`{"type":"map","values":"null"}`), []byte{0xfe, 0xff, 0xff,
+			0x0f}, "more items", true},
+		"long text": {wrap(`"string"`), []byte{0xfe, 0xff, 0xff, 0xff, 0x0f},
+			"more bytes than there are", false},
+		"negative text":   {wrap(`"string"`), []byte{0x01}, "more bytes than there are", false},
+		"no UTF-8":        {wrap(`"string"`), []byte{2, 0xff}, "not UTF-8", false},
+		"branch":          {wrap(`["null","int"]`), []byte{4}, "no such branch", false},
+		"negative branch": {wrap(`["null","int"]`), []byte{1}, "no such branch", false},
+		"boolean":         {wrap(`"boolean"`), []byte{2}, "0 or 1", false},
+		"symbol": {wrap(`{"type":"enum","name":"e","symbols":["A"]}`), []byte{2},
+			"no such symbol", false},
+		"int of 33 bits": {wrap(`"int"`), []byte{0x80, 0x80, 0x80, 0x80, 0x20}, "32 bits",
+			false},
+		"endless number": {wrap(`"long"`), []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+			0xff, 0xff, 0xff, 1}, "64 bits", false},
 		"cut number":         {wrap(`"long"`), []byte{0xff}, "ends within", false},
 		"block of wrong len": {ints, []byte{0x03, 0x06, 2, 2, 2, 0}, "another size", false},
-		"block beyond":       {ints, []byte{0x03, 0x7e, 2, 2, 0}, "more bytes than there are", false},
-		"left over":          {wrap(`"int"`), []byte{0, 0}, "left over", false},
-		"fixed":              {wrap(`{"type":"fixed","name":"f","size":3}`), []byte{1, 2}, "too early", false},
+		"block beyond": {ints, []byte{0x03, 0x7e, 2, 2, 0}, "more bytes than there are",
+			false},
+		"left over": {wrap(`"int"`), []byte{0, 0}, "left over", false},
+		"fixed": {wrap(`{"type":"fixed","name":"f","size":3}`), []byte{1, 2},
+			"too early", false},
 	} {
 		var fault *avro.Fault
 		require.ErrorAs(t, admit(t, c.schema).Check(c.data), &fault, name)
 		require.Contains(t, fault.Rule, c.rule, name)
 		require.Equal(t, c.budget, fault.Budget, name)
 	}
-	require.NoError(t, admit(t, ints).Check([]byte{0x03, 0x04, 2, 2, 0}), "a block that tells its size")
+	require.NoError(t, admit(t, ints).Check([]byte{0x03, 0x04, 2, 2, 0}),
+		"a block that tells its size")
 	many := append([]byte{0xa0, 0x9c, 0x01}, make([]byte, 10_001)...)
 	require.NoError(t, admit(t, ints).Check(many), "exactly the budget")
 }
@@ -249,11 +267,13 @@ func TestResolutionIsTheStandards(t *testing.T) {
 
 func TestForeignSchemasAreRefused(t *testing.T) {
 	schema := func(name, typ string) *avro.Schema {
-		return admit(t, `{"type":"record","name":"`+name+`","fields":[{"name":"a","type":`+typ+`}]}`)
+		return admit(t,
+			`{"type":"record","name":"`+name+`","fields":[{"name":"a","type":`+typ+`}]}`)
 	}
 	reader := schema("r", `"int"`)
 	for name, w := range map[string]*avro.Schema{
-		"other name": schema("q", `"int"`), "other type": schema("r", `"string"`), "wider": schema("r", `"long"`),
+		"other name": schema("q", `"int"`), "other type": schema("r", `"string"`),
+		"wider":         schema("r", `"long"`),
 		"no field":      admit(t, `{"type":"record","name":"r","fields":[]}`),
 		"no record":     admit(t, `"int"`),
 		"other meaning": schema("r", `{"type":"int","logicalType":"date"}`),
@@ -267,10 +287,13 @@ func TestForeignSchemasAreRefused(t *testing.T) {
 
 func TestFullTransitive(t *testing.T) {
 	v1 := admit(t, `{"type":"record","name":"r","fields":[{"name":"a","type":"int"}]}`)
-	v2 := admit(t, `{"type":"record","name":"r","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","default":0}]}`)
-	bad := admit(t, `{"type":"record","name":"r","fields":[{"name":"a","type":"int"},{"name":"b","type":"int"}]}`)
+	v2 := admit(t,
+		`{"type":"record","name":"r","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","default":0}]}`)
+	bad := admit(t,
+		`{"type":"record","name":"r","fields":[{"name":"a","type":"int"},{"name":"b","type":"int"}]}`)
 	require.NoError(t, avro.FullTransitive([]*avro.Schema{v1, v2}))
-	require.ErrorContains(t, avro.FullTransitive([]*avro.Schema{v1, v2, bad}), "version 1 cannot be read by version 3")
+	require.ErrorContains(t, avro.FullTransitive([]*avro.Schema{v1, v2, bad}),
+		"version 1 cannot be read by version 3")
 }
 
 func TestFloatsOfOtherPeople(t *testing.T) {

@@ -13,8 +13,9 @@ import (
 	"sync"
 )
 
-// Confluent is a registry of Confluent's HTTP API; Apicurio serves the same below /apis/ccompat/v7. What it has once
-// answered is kept: an id never changes its schema. Unknown ids are asked again each time.
+// Confluent is a registry of Confluent's HTTP API; Apicurio serves the same below /apis/ccompat/v7.
+// What it has once answered is kept: an id never changes its schema. Unknown ids are asked again
+// each time.
 type Confluent struct {
 	base   string
 	client *http.Client
@@ -23,12 +24,14 @@ type Confluent struct {
 	ids    map[string]uint32 // subject + schema → id
 }
 
-// NewConfluent checks the URL's form and asks nothing. The client is the caller's, with its own time-out; nil is
-// http.DefaultClient.
+// NewConfluent checks the URL's form and asks nothing. The client is the caller's, with its own
+// time-out; nil is http.DefaultClient.
 func NewConfluent(base string, client *http.Client) (*Confluent, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("registry url: want http://host:port or https://host:port, with a path if need be")
+		return nil,
+			errors.New(
+				"registry url: want http://host:port or https://host:port, with a path if need be")
 	}
 	if client == nil {
 		client = http.DefaultClient
@@ -52,11 +55,14 @@ func (c *Confluent) ByID(ctx context.Context, id uint32) (string, error) {
 		SchemaType string            `json:"schemaType"`
 		References []json.RawMessage `json:"references"`
 	}
-	if err := c.call(ctx, http.MethodGet, fmt.Sprintf("/schemas/ids/%d", id), nil, &answer); err != nil {
+	if err := c.call(ctx, http.MethodGet, fmt.Sprintf("/schemas/ids/%d", id), nil,
+		&answer); err != nil {
 		return "", fmt.Errorf("ask registry for schema %d: %w", id, err)
 	}
 	if answer.SchemaType != "" && answer.SchemaType != "AVRO" || len(answer.References) > 0 {
-		return "", fmt.Errorf("ask registry for schema %d: it is no Avro schema that stands alone: %w", id, ErrUnknownID)
+		return "",
+			fmt.Errorf("ask registry for schema %d: it is no Avro schema that stands alone: %w", id,
+				ErrUnknownID)
 	}
 	if answer.Schema == "" {
 		return "", fmt.Errorf("ask registry for schema %d: the answer has no schema", id)
@@ -83,7 +89,8 @@ func (c *Confluent) Register(ctx context.Context, subject, schema string) (uint3
 	var answer struct {
 		ID uint32 `json:"id"`
 	}
-	err = c.call(ctx, http.MethodPost, "/subjects/"+url.PathEscape(subject)+"/versions", body, &answer)
+	err = c.call(ctx, http.MethodPost, "/subjects/"+url.PathEscape(subject)+"/versions", body,
+		&answer)
 	if err != nil {
 		return 0, fmt.Errorf("register schema %s: %w", subject, err)
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// Flat reads and writes the records of one dataset: Avro of its .avsc without framing, columns in order. Read-only, safe
-// for concurrent use; neither way allocates.
+// Flat reads and writes the records of one dataset: Avro of its .avsc without framing, columns in
+// order. Read-only, safe for concurrent use; neither way allocates.
 type Flat struct {
 	columns []flatColumn
 }
@@ -34,8 +34,8 @@ func NewFlat(ds *schemas.Dataset) *Flat {
 // Len is the number of columns.
 func (f *Flat) Len() int { return len(f.columns) }
 
-// Read fills dst, which has Len values: dates as days, timestamps in microseconds, decimals unscaled, booleans 0 or 1 in
-// Int; text in Bytes, which point into payload.
+// Read fills dst, which has Len values: dates as days, timestamps in microseconds, decimals
+// unscaled, booleans 0 or 1 in Int; text in Bytes, which point into payload.
 func (f *Flat) Read(payload []byte, dst []Value) error {
 	w := walker{data: payload}
 	for i := range f.columns {

@@ -37,9 +37,11 @@ func TestFlatIsGoavro(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const limit = 1_000_000_000_000_000_000
 		values := []avro.Value{
-			{Bytes: []byte(rapid.String().Draw(t, "s"))}, {Null: true}, {Int: int64(rapid.Int32().Draw(t, "i"))}, {Null: true},
+			{Bytes: []byte(rapid.String().Draw(t, "s"))}, {Null: true},
+			{Int: int64(rapid.Int32().Draw(t, "i"))}, {Null: true},
 			{Int: int64(rapid.Int32Range(-200_000, 2_932_896).Draw(t, "d"))},
-			{Int: rapid.Int64Range(-1<<50, 1<<52).Draw(t, "t")}, {Int: rapid.Int64Range(-limit+1, limit-1).Draw(t, "m")}}
+			{Int: rapid.Int64Range(-1<<50, 1<<52).Draw(t, "t")}, {Int: rapid.Int64Range(-limit+1,
+				limit-1).Draw(t, "m")}}
 		if rapid.Bool().Draw(t, "has") {
 			values[1], values[3] = avro.Value{Bytes: []byte("n")}, avro.Value{Int: 1}
 		}
@@ -52,7 +54,8 @@ func TestFlatIsGoavro(t *testing.T) {
 		require.Equal(t, string(values[0].Bytes), m["s"])
 		require.EqualValues(t, values[2].Int, m["i"])
 		require.Equal(t, time.Unix(values[4].Int*86400, 0).UTC(), m["d"])
-		require.Equal(t, time.UnixMicro(values[5].Int).UTC(), m["t"].(map[string]any)["long.timestamp-micros"])
+		require.Equal(t, time.UnixMicro(values[5].Int).UTC(),
+			m["t"].(map[string]any)["long.timestamp-micros"])
 		require.Zero(t, big.NewRat(values[6].Int, 100).Cmp(m["m"].(*big.Rat)))
 		again := make([]avro.Value, flat.Len())
 		require.NoError(t, flat.Read(data, again))
@@ -70,7 +73,8 @@ func TestFlatRefuses(t *testing.T) {
 	d, _ := newTable(t)
 	flat := avro.NewFlat(d)
 	good := func() []avro.Value {
-		return []avro.Value{{Bytes: []byte("s")}, {Null: true}, {}, {Null: true}, {}, {Null: true}, {Int: math.MinInt64}}
+		return []avro.Value{{Bytes: []byte("s")}, {Null: true}, {}, {Null: true}, {}, {Null: true},
+			{Int: math.MinInt64}}
 	}
 	_, err := flat.Append(nil, good())
 	require.NoError(t, err)

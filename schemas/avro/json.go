@@ -10,9 +10,10 @@ import (
 	"strconv"
 )
 
-// EncodeJSON turns the data of a structured CloudEvent into Avro: plain JSON, unions without tags (the first branch that
-// takes the value), bytes as one character per byte, dates and instants as the schema's integers. A key that the schema
-// does not have, a key said twice, a missing field without default are faults. The error is a *Fault.
+// EncodeJSON turns the data of a structured CloudEvent into Avro: plain JSON, unions without tags
+// (the first branch that takes the value), bytes as one character per byte, dates and instants as
+// the schema's integers. A key that the schema does not have, a key said twice, a missing field
+// without default are faults. The error is a *Fault.
 func EncodeJSON(s *Schema, text []byte) ([]byte, error) {
 	if len(text) > MaxBytes {
 		return nil, &Fault{Rule: "is larger than 16 MiB", Budget: true}

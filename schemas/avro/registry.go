@@ -10,15 +10,17 @@ import (
 	"time"
 )
 
-// ErrUnknownID: the registry answers, and has no Avro schema of that id. A bad record, not a bad world.
+// ErrUnknownID: the registry answers, and has no Avro schema of that id. A bad record, not a bad
+// world.
 var ErrUnknownID = errors.New("schema id unknown")
 
 // Registry gives schemas by the id in a value's framing. Safe for concurrent use.
 type Registry interface {
-	// ByID is the schema's JSON. ErrUnknownID when there is none; any other error means that the registry cannot be
-	// asked now.
+	// ByID is the schema's JSON. ErrUnknownID when there is none; any other error means that the
+	// registry cannot be asked now.
 	ByID(ctx context.Context, id uint32) (string, error)
-	// Register gives the id of a schema under a subject ("raw.kmd-nexus.grant.v1-value"), making it if need be.
+	// Register gives the id of a schema under a subject ("raw.kmd-nexus.grant.v1-value"), making it
+	// if need be.
 	Register(ctx context.Context, subject, schema string) (uint32, error)
 }
 
@@ -34,14 +36,15 @@ func Ask(r Registry, id uint32) (string, error) {
 // ID is the deterministic id of a schema in a registry without state: 31 bits of its fingerprint.
 func (s *Schema) ID() uint32 { return uint32(s.Fingerprint>>33) & 0x7fffffff }
 
-// Local is a registry of the schemas that are built in, of an overlay, and of those registered while the process runs.
+// Local is a registry of the schemas that are built in, of an overlay, and of those registered
+// while the process runs.
 type Local struct {
 	mu   sync.RWMutex
 	byID map[uint32]*Schema
 }
 
-// NewLocal reads every .avsc below systems/ and domain/ of each file system (nil ones are passed over). Two schemas with
-// one id are an error.
+// NewLocal reads every .avsc below systems/ and domain/ of each file system (nil ones are passed
+// over). Two schemas with one id are an error.
 func NewLocal(files ...fs.FS) (*Local, error) {
 	l := &Local{byID: map[uint32]*Schema{}}
 	for _, f := range files {
@@ -85,7 +88,8 @@ func (l *Local) add(s *Schema) (uint32, error) {
 	defer l.mu.Unlock()
 	id := s.ID()
 	if old, ok := l.byID[id]; ok && old.Fingerprint != s.Fingerprint {
-		return 0, fmt.Errorf("schemas %s and %s have the same id %d; change one of them", old.Root.Name, s.Root.Name, id)
+		return 0, fmt.Errorf("schemas %s and %s have the same id %d; change one of them",
+			old.Root.Name, s.Root.Name, id)
 	}
 	l.byID[id] = s
 	return id, nil

@@ -2,8 +2,11 @@ package avro_test
 
 import (
 	"context"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"path"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -29,7 +32,8 @@ func TestLocal(t *testing.T) {
 	require.NoError(t, err)
 	_, err = avro.Ask(again, id)
 	require.NoError(t, err, "the same id in every process")
-	_, err = avro.NewLocal(fstest.MapFS{"systems/x/bad.avsc": {Data: []byte(`{"type":"array","items":"null"}`)}})
+	_, err = avro.NewLocal(fstest.MapFS{"systems/x/bad.avsc": {Data: []byte(
+		`{"type":"array","items":"null"}`)}})
 	require.ErrorContains(t, err, "systems/x/bad.avsc")
 	_, err = l.Register(t.Context(), "any", `{"type":"array","items":"null"}`)
 	require.Error(t, err)
@@ -110,5 +114,29 @@ func TestConfluentBadWorld(t *testing.T) {
 	for _, bad := range []string{"", "localhost:8081", "ftp://x", "http://"} {
 		_, err := avro.NewConfluent(bad, nil)
 		require.Error(t, err, bad)
+	}
+}
+
+// TestBuiltinVersions: versions of a schema ("grant.1.avsc" before "grant.avsc") read each other,
+// all ways.
+func TestBuiltinVersions(t *testing.T) {
+	versions := map[string][]*avro.Schema{}
+	for _, root := range []string{"systems", "domain"} {
+		require.NoError(t, fs.WalkDir(schemas.Builtin, root, func(p string, e fs.DirEntry,
+			err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			b, err := fs.ReadFile(schemas.Builtin, p)
+			require.NoError(t, err)
+			name, _, _ := strings.Cut(path.Base(p), ".")
+			key := path.Dir(p) + "/" + name
+			versions[key] = append(versions[key], admit(t, string(b)))
+			return nil
+		}))
+	}
+	require.NotEmpty(t, versions)
+	for name, all := range versions {
+		require.NoError(t, avro.FullTransitive(all), name)
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Value is one value of a datum, without its type: Int holds int, long, boolean (0, 1), the bits of a double, the unscaled
-// decimal of a Flat; Bytes holds string, bytes, fixed, enum symbol, or the encoded items of an array. Bytes points into
-// the data.
+// Value is one value of a datum, without its type: Int holds int, long, boolean (0, 1), the bits of
+// a double, the unscaled decimal of a Flat; Bytes holds string, bytes, fixed, enum symbol, or the
+// encoded items of an array. Bytes points into the data.
 type Value struct {
 	Null  bool
 	Int   int64
@@ -20,8 +20,8 @@ type Value struct {
 // Float is the value of a float or double.
 func (v Value) Float() float64 { return math.Float64frombits(uint64(v.Int)) }
 
-// Scan steps over data of a writer's schema once, checks all of it, and picks values by the paths of the reader's schema.
-// Read-only after it is made; safe for concurrent use.
+// Scan steps over data of a writer's schema once, checks all of it, and picks values by the paths
+// of the reader's schema. Read-only after it is made; safe for concurrent use.
 type Scan struct {
 	root   node
 	preset []Value // null, or the reader's default for what the writer does not have
@@ -54,11 +54,13 @@ func (n *node) convert(v *Value) {
 	}
 }
 
-// NewScan resolves the writer's schema against the reader's and binds the paths ("a.b"; nullable records are stepped
-// into). An array is picked whole; Items goes through it. An error means that the writer's schema cannot be used.
+// NewScan resolves the writer's schema against the reader's and binds the paths ("a.b"; nullable
+// records are stepped into). An array is picked whole; Items goes through it. An error means that
+// the writer's schema cannot be used.
 func NewScan(writer, reader *Schema, paths []string) (*Scan, error) {
 	if writer.Root.Kind != Record || writer.Root.Name != reader.Root.Name {
-		return nil, fmt.Errorf("resolve schema: it is %s, want %s", writer.Root.Name, reader.Root.Name)
+		return nil, fmt.Errorf("resolve schema: it is %s, want %s", writer.Root.Name,
+			reader.Root.Name)
 	}
 	if err := Readable(writer, reader); err != nil {
 		return nil, fmt.Errorf("resolve schema: %w", err)
@@ -79,7 +81,8 @@ func (s *Scan) Items(array string, paths []string) (*Scan, error) {
 }
 
 func newScan(writer, reader *Type, paths []string) (*Scan, error) {
-	s := &Scan{root: newNode(writer), preset: make([]Value, len(paths)), arrays: map[string]*arrayPair{}}
+	s := &Scan{root: newNode(writer), preset: make([]Value, len(paths)),
+		arrays: map[string]*arrayPair{}}
 	for i, p := range paths {
 		s.preset[i].Null = true
 		steps := strings.Split(p, ".")
@@ -117,7 +120,8 @@ func newNode(t *Type) node {
 	return n
 }
 
-// bind walks writer and reader side by side along the steps and marks the writer's nodes with the slot.
+// bind walks writer and reader side by side along the steps and marks the writer's nodes with the
+// slot.
 func (s *Scan) bind(slot int, path string, n *node, writer, reader *Type, steps []string) error {
 	core, _, ok := reader.Core()
 	if !ok {
@@ -165,7 +169,8 @@ func (s *Scan) bindLeaf(slot int, path string, n *node, writer, reader *Type) er
 	case wc != rc && !n.toFloat:
 		return fmt.Errorf("the writer has a %s where we have a %s", writer.Kind, reader.Kind)
 	case writer.Logical != reader.Logical || writer.Scale != reader.Scale:
-		return fmt.Errorf("the writer means another thing by it: %q, we mean %q", writer.Logical, reader.Logical)
+		return fmt.Errorf("the writer means another thing by it: %q, we mean %q", writer.Logical,
+			reader.Logical)
 	}
 	n.slot = slot
 	if rc == Array {
@@ -190,7 +195,8 @@ func contains(all []string, s string) bool {
 	return false
 }
 
-// Class lumps the kinds that a Value holds alike: Long, Double and String stand for all of their sort.
+// Class lumps the kinds that a Value holds alike: Long, Double and String stand for all of their
+// sort.
 func (t *Type) Class() Kind {
 	switch t.Kind {
 	case Int, Long:
@@ -248,7 +254,8 @@ func (s *Scan) absent(slot int, path string, t *Type, value any, steps []string)
 // Len is the number of values that Run writes: one per path.
 func (s *Scan) Len() int { return len(s.preset) }
 
-// Run checks all of data and writes the picked values to dst, which has Len values. The error is a *Fault.
+// Run checks all of data and writes the picked values to dst, which has Len values. The error is a
+// *Fault.
 func (s *Scan) Run(data []byte, dst []Value) error {
 	if len(data) > MaxBytes {
 		return &Fault{Rule: "is larger than 16 MiB", Budget: true}

@@ -1,8 +1,10 @@
-// Package avro holds schemas, compiled codecs and the registry client: the one place that knows Avro libraries.
+// Package avro holds schemas, compiled codecs and the registry client: the one place that knows
+// Avro libraries.
 //
-// It owns admission (no recursion, no items of zero width, bounded depth and size), fingerprints, resolution of a
-// writer's schema against ours, and walks over bytes that cost no more than a budget. It refuses to guess: bytes that are
-// left over, text that is no UTF-8, a JSON key that the schema does not have are faults. No fault holds a value.
+// It owns admission (no recursion, no items of zero width, bounded depth and size), fingerprints,
+// resolution of a writer's schema against ours, and walks over bytes that cost no more than a
+// budget. It refuses to guess: bytes that are left over, text that is no UTF-8, a JSON key that the
+// schema does not have are faults. No fault holds a value.
 //
 //	writer, err := avro.Admit(text)
 //	scan, err := avro.NewScan(writer, reader, []string{"grantId", "validity.from"})
@@ -48,7 +50,8 @@ const (
 )
 
 func kinds() []string {
-	return []string{"null", "boolean", "int", "long", "float", "double", "bytes", "string", "fixed", "enum",
+	return []string{"null", "boolean", "int", "long", "float", "double", "bytes", "string", "fixed",
+		"enum",
 		"record", "array", "map", "union"}
 }
 
@@ -71,10 +74,11 @@ type Type struct {
 
 // Field is one field of a record.
 type Field struct {
-	Name       string
-	Aliases    []string
-	Type       *Type
-	Default    any // nil, bool, int32, int64, float32, float64, string, []byte, []any, map[string]any
+	Name    string
+	Aliases []string
+	Type    *Type
+	// nil, bool, int32, int64, float32, float64, string, []byte, []any, map[string]any
+	Default    any
 	HasDefault bool
 }
 
@@ -82,7 +86,10 @@ type Field struct {
 func (t *Type) Field(name string, aliases ...string) *Field {
 	i := slices.IndexFunc(t.Fields, func(f Field) bool { return f.Name == name })
 	if i < 0 {
-		i = slices.IndexFunc(t.Fields, func(f Field) bool { return slices.Contains(aliases, f.Name) })
+		i = slices.IndexFunc(t.Fields, func(f Field) bool {
+			return slices.Contains(aliases,
+				f.Name)
+		})
 	}
 	if i < 0 {
 		return nil
@@ -90,8 +97,8 @@ func (t *Type) Field(name string, aliases ...string) *Field {
 	return &t.Fields[i]
 }
 
-// Core is the type beneath a union with null: the type itself where it is no union. ok is false for a union of several
-// types.
+// Core is the type beneath a union with null: the type itself where it is no union. ok is false for
+// a union of several types.
 func (t *Type) Core() (core *Type, nullable, ok bool) {
 	if t.Kind != Union {
 		return t, false, true
@@ -149,7 +156,8 @@ func (a *admission) node(n *twmb.SchemaNode, depth int) (*Type, error) {
 	if k < 0 {
 		return nil, fmt.Errorf("type %s is recursive or unknown", n.Type)
 	}
-	t := &Type{Kind: Kind(k), Logical: n.LogicalType, Precision: n.Precision, Scale: n.Scale, Size: n.Size,
+	t := &Type{Kind: Kind(k), Logical: n.LogicalType, Precision: n.Precision, Scale: n.Scale,
+		Size:    n.Size,
 		Symbols: n.Symbols, EnumDefault: n.EnumDefault, Name: n.Name}
 	if n.Namespace != "" {
 		t.Name = n.Namespace + "." + n.Name
@@ -166,7 +174,8 @@ func (a *admission) children(t *Type, n *twmb.SchemaNode, depth int) error {
 		if err != nil {
 			return fmt.Errorf("field %s: %w", f.Name, err)
 		}
-		t.Fields = append(t.Fields, Field{Name: f.Name, Aliases: f.Aliases, Type: ft, Default: f.Default,
+		t.Fields = append(t.Fields, Field{Name: f.Name, Aliases: f.Aliases, Type: ft,
+			Default:    f.Default,
 			HasDefault: f.HasDefault})
 	}
 	for i := range n.Branches {
@@ -184,7 +193,8 @@ func (a *admission) children(t *Type, n *twmb.SchemaNode, depth int) error {
 		return err
 	}
 	if t.Kind == Array && t.Items.width() == 0 {
-		return errors.New("items of an array take no bytes: five bytes could claim any number of them")
+		return errors.New(
+			"items of an array take no bytes: five bytes could claim any number of them")
 	}
 	return nil
 }
@@ -210,12 +220,14 @@ func (t *Type) width() int {
 	return 1
 }
 
-// Readable says whether data of the writer can be read by the reader's schema, by Avro's rules of resolution.
+// Readable says whether data of the writer can be read by the reader's schema, by Avro's rules of
+// resolution.
 func Readable(writer, reader *Schema) error {
 	return twmb.CheckCompatibility(writer.parsed, reader.parsed)
 }
 
-// FullTransitive checks versions of one schema, oldest first: each must read and be read by each other.
+// FullTransitive checks versions of one schema, oldest first: each must read and be read by each
+// other.
 func FullTransitive(versions []*Schema) error {
 	for i, a := range versions {
 		for j, b := range versions {

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// AppendJSON writes a datum of the schema as plain JSON, for a person to read: fields in the schema's order, unions
-// without tags. The data is checked first; the error is a *Fault.
+// AppendJSON writes a datum of the schema as plain JSON, for a person to read: fields in the
+// schema's order, unions without tags. The data is checked first; the error is a *Fault.
 func AppendJSON(dst []byte, s *Schema, data []byte) ([]byte, error) {
 	if err := s.Check(data); err != nil {
 		return dst, err

@@ -191,7 +191,8 @@ func (w *walker) blocks(n *node) bool {
 	}
 }
 
-// block reads the head of a block of items: its count within the budget, and where it ends (-1: not told).
+// block reads the head of a block of items: its count within the budget, and where it ends (-1: not
+// told).
 func (w *walker) block() (count int64, end int, ok bool) {
 	end = -1
 	if count, ok = w.long(); !ok {

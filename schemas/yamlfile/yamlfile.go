@@ -1,8 +1,9 @@
 // Package yamlfile reads YAML into structs strictly: the one place that knows YAML.
 //
-// It owns the rules of every hand-written file (mappings, agreements): block keys that the struct does not have,
-// keys said twice, values of another type, integers where a quoted code is wanted, anchors, tags and second
-// documents are refused, each as "file:line: …", all of them at once. It resolves nothing and reads no files.
+// It owns the rules of every hand-written file (mappings, agreements): block keys that the struct
+// does not have, keys said twice, values of another type, integers where a quoted code is wanted,
+// anchors, tags and second documents are refused, each as "file:line: …", all of them at once. It
+// resolves nothing and reads no files.
 //
 //	var m struct {
 //		System string `yaml:"system"`
@@ -21,7 +22,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Pos is where a value stands. A struct that has a field of this type gets its own place written there.
+// Pos is where a value stands. A struct that has a field of this type gets its own place written
+// there.
 type Pos struct {
 	File string
 	Line int
@@ -38,9 +40,10 @@ func (p Pos) Errorf(format string, args ...any) error {
 // maxDepth bounds the nesting of a file.
 const maxDepth = 32
 
-// Decode reads one YAML document into the struct that dst points at. Fields need a `yaml:"name"` tag; a field
-// without is not read. Known types: string, bool, int, int64, structs, pointers to them, slices, maps by string.
-// A scalar where a slice is wanted is refused. The error joins every fault found.
+// Decode reads one YAML document into the struct that dst points at. Fields need a `yaml:"name"`
+// tag; a field without is not read. Known types: string, bool, int, int64, structs, pointers to
+// them, slices, maps by string. A scalar where a slice is wanted is refused. The error joins every
+// fault found.
 func Decode(file string, data []byte, dst any) error {
 	var doc yaml.Node
 	dec := yaml.NewDecoder(strings.NewReader(string(data)))
@@ -138,7 +141,8 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value, depth int) {
 	v.Set(reflect.MakeMap(v.Type()))
 	d.keys(n, func(k, value *yaml.Node) {
 		if k.Tag == "!!int" || k.Tag == "!!float" || k.Tag == "!!bool" || k.Tag == "!!null" {
-			d.fail(k, "key %s is read as %s: write it in quotes", k.Value, strings.TrimPrefix(k.Tag, "!!"))
+			d.fail(k, "key %s is read as %s: write it in quotes", k.Value, strings.TrimPrefix(k.Tag,
+				"!!"))
 			return
 		}
 		e := reflect.New(v.Type().Elem()).Elem()

@@ -14,11 +14,12 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// hint is _last_checkpoint. It is a hint: a table without it, or with an old one, is read all the same.
+// hint is _last_checkpoint. It is a hint: a table without it, or with an old one, is read all the
+// same.
 type hint struct {
 	Version int64             `json:"version"`
 	Size    int64             `json:"size"` // actions
-	Tags    map[string]string `json:"tags"` // TagSHA256 of the checkpoint: without it we do not read it (invariant 7)
+	Tags    map[string]string `json:"tags"` // TagSHA256 of the checkpoint (invariant 7)
 }
 
 const (
@@ -32,8 +33,9 @@ func (l *Log) checkpointKey(version int64) string {
 	return fmt.Sprintf("%s%020d.checkpoint.parquet", l.folder(), version)
 }
 
-// Checkpoint writes the snapshot's checkpoint and then names it in _last_checkpoint, which so never names one that is
-// not there (rule 18). A checkpoint that is there already stays. It may be called by several writers at once.
+// Checkpoint writes the snapshot's checkpoint and then names it in _last_checkpoint, which so never
+// names one that is not there (rule 18). A checkpoint that is there already stays. It may be called
+// by several writers at once.
 func (l *Log) Checkpoint(ctx context.Context, s *Snapshot) error {
 	if err := l.checkpoint(ctx, s); err != nil {
 		return fmt.Errorf("checkpoint %s at %d: %w", l.prefix, s.Version, err)
@@ -72,7 +74,8 @@ func (l *Log) checkpoint(ctx context.Context, s *Snapshot) error {
 	return l.st.Replace(ctx, l.hintKey(), h)
 }
 
-// matches says whether another writer's checkpoint holds this snapshot. The bytes may differ between builds.
+// matches says whether another writer's checkpoint holds this snapshot. The bytes may differ
+// between builds.
 func (s *Snapshot) matches(b []byte) error {
 	got, err := parquet.ReadCheckpoint(b)
 	if err != nil {
@@ -82,7 +85,8 @@ func (s *Snapshot) matches(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if !maps.Equal(other.Txns, s.Txns) || !slices.Equal(slices.Sorted(maps.Keys(other.Files)), slices.Sorted(maps.Keys(s.Files))) {
+	sameFiles := slices.Equal(slices.Sorted(maps.Keys(other.Files)), slices.Sorted(maps.Keys(s.Files)))
+	if !maps.Equal(other.Txns, s.Txns) || !sameFiles {
 		return errors.New("another checkpoint is there, of other files")
 	}
 	return nil
@@ -140,8 +144,8 @@ func (l *Log) hint(ctx context.Context) (*hint, error) {
 	return h, nil
 }
 
-// fromCheckpoint gives nil when no checkpoint can be used: the log then is replayed from its beginning, which says
-// the same, and the error tells why should that fail.
+// fromCheckpoint gives nil when no checkpoint can be used: the log then is replayed from its
+// beginning, which says the same, and the error tells why should that fail.
 func (l *Log) fromCheckpoint(ctx context.Context, version int64) (*Snapshot, error) {
 	h, err := l.hint(ctx)
 	if errors.Is(err, store.ErrNotFound) {

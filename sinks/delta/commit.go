@@ -13,7 +13,8 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// TagSHA256 is the tag of an Add that holds the file's SHA-256 in hex. Every file that we add has one.
+// TagSHA256 is the tag of an Add that holds the file's SHA-256 in hex. Every file that we add has
+// one.
 const TagSHA256 = "sha256"
 
 // Add names a data file of the table.
@@ -58,7 +59,8 @@ const (
 	writerVersion = 2
 )
 
-// nullPartition is how a path spells a null partition value; the value itself is JSON null (rule 5).
+// nullPartition is how a path spells a null partition value; the value itself is JSON null (rule
+// 5).
 const nullPartition = "__HIVE_DEFAULT_PARTITION__"
 
 var (
@@ -70,7 +72,8 @@ var (
 // Interval is a number of days in the form of the configuration's durations (rule 20).
 func Interval(days int) string { return fmt.Sprintf("interval %d days", days) }
 
-// Canonical is JSON with sorted keys and no blanks, numbers as they were written: the form of all that is hashed.
+// Canonical is JSON with sorted keys and no blanks, numbers as they were written: the form of all
+// that is hashed.
 func Canonical(v any) ([]byte, error) {
 	var plain any
 	b, err := marshal(v)
@@ -95,7 +98,8 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// Encode makes the entry's bytes, one action a line, the same for the same commit. It refuses what breaks a rule.
+// Encode makes the entry's bytes, one action a line, the same for the same commit. It refuses what
+// breaks a rule.
 func (c *Commit) Encode(version int64) ([]byte, error) {
 	if version == 0 && c.Metadata == nil {
 		return nil, errors.New("entry 0 has no metadata")
@@ -156,7 +160,8 @@ func (e *entry) action(name string, body any, err error) {
 	e.b.WriteByte('\n')
 }
 
-// encode writes all fields that readers ask for (rule 8); name, description and createdTime may be left out.
+// encode writes all fields that readers ask for (rule 8); name, description and createdTime may be
+// left out.
 func (m *Metadata) encode() (object, error) {
 	schema, err := schemaString(m.Schema)
 	if err != nil {
@@ -218,8 +223,8 @@ func (r *Remove) encode() (object, error) {
 		"dataChange": r.DataChange, "extendedFileMetadata": true}, nil
 }
 
-// partitionValues checks that path is relative and plain (rules 1, 4) and says of each partition the same as values
-// (rule 2): a reader takes either. The result has null for each null.
+// partitionValues checks that path is relative and plain (rules 1, 4) and says of each partition
+// the same as values (rule 2): a reader takes either. The result has null for each null.
 func partitionValues(path string, values map[string]string) (map[string]*string, error) {
 	if err := store.CheckKey(path); err != nil {
 		return nil, fmt.Errorf("path: %w", err)

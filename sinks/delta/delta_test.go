@@ -20,8 +20,8 @@ var sum = map[string]string{TagSHA256: strings.Repeat("0a", 32)}
 
 func metadata() *Metadata {
 	return &Metadata{ID: "5f0c9c4e-0000-4000-8000-000000000001", PartitionColumns: []string{"aar"},
-		Schema: []Column{{Name: "aar", Type: "string", Nullable: true, Stats: true}, {Name: "beloeb", Type: "decimal(18,2)",
-			Nullable: true, Comment: "beløb i kr."}},
+		Schema: []Column{{Name: "aar", Type: "string", Nullable: true, Stats: true},
+			{Name: "beloeb", Type: "decimal(18,2)", Nullable: true, Comment: "beløb i kr."}},
 		Configuration: map[string]string{"delta.logRetentionDuration": Interval(3650)}}
 }
 
@@ -31,7 +31,8 @@ func addOf(name string) Add {
 }
 
 func removeOf(name string) Remove {
-	return Remove{Path: "aar=2024/" + name, Partition: map[string]string{"aar": "2024"}, Size: 10, Deleted: 2, DataChange: true}
+	return Remove{Path: "aar=2024/" + name, Partition: map[string]string{"aar": "2024"}, Size: 10,
+		Deleted: 2, DataChange: true}
 }
 
 func first() *Commit {
@@ -69,16 +70,21 @@ func TestEntryText(t *testing.T) {
 	require.NoError(t, err)
 	want := `{"commitInfo":{"forfatter":"a"}}
 {"protocol":{"minReaderVersion":1,"minWriterVersion":2}}
-{"metaData":{"configuration":{"delta.dataSkippingStatsColumns":"aar","delta.logRetentionDuration":"interval 3650 days"},"format":{"options":{},"provider":"parquet"},` +
+{"metaData":{"configuration":{"delta.dataSkippingStatsColumns":"aar",` +
+		`"delta.logRetentionDuration":"interval 3650 days"},` +
+		`"format":{"options":{},"provider":"parquet"},` +
 		`"id":"5f0c9c4e-0000-4000-8000-000000000001","partitionColumns":["aar"],"schemaString":"{\"fields\":[` +
 		`{\"metadata\":{},\"name\":\"aar\",\"nullable\":true,\"type\":\"string\"},` +
-		`{\"metadata\":{\"comment\":\"beløb i kr.\"},\"name\":\"beloeb\",\"nullable\":true,\"type\":\"decimal(18,2)\"}],` +
+		`{\"metadata\":{\"comment\":\"beløb i kr.\"},` +
+		`\"name\":\"beloeb\",\"nullable\":true,\"type\":\"decimal(18,2)\"}],` +
 		`\"type\":\"struct\"}"}}
 {"txn":{"appId":"s/0","version":1}}
-{"remove":{"dataChange":true,"deletionTimestamp":2,"extendedFileMetadata":true,"partitionValues":{"aar":"2024"},"path":"aar=2024/gammel","size":10}}
+{"remove":{"dataChange":true,"deletionTimestamp":2,"extendedFileMetadata":true,` +
+		`"partitionValues":{"aar":"2024"},"path":"aar=2024/gammel","size":10}}
 {"add":{"dataChange":true,"modificationTime":1,"partitionValues":{"aar":"2024"},"path":"aar=2024/f0","size":10,` +
 		`"stats":"{\"numRecords\":1}","tags":{"sha256":"` + sum[TagSHA256] + `"}}}
-{"add":{"dataChange":false,"modificationTime":3,"partitionValues":{"aar":null},"path":"aar=__HIVE_DEFAULT_PARTITION__/f1",` +
+{"add":{"dataChange":false,"modificationTime":3,"partitionValues":{"aar":null},` +
+		`"path":"aar=__HIVE_DEFAULT_PARTITION__/f1",` +
 		`"size":5,"tags":{"sha256":"` + sum[TagSHA256] + `"}}}
 `
 	require.Equal(t, want, string(b))
@@ -89,24 +95,32 @@ func TestEntryText(t *testing.T) {
 	require.Equal(t, c, got)
 }
 
-// Every rule that a writer can break is refused before anything is written.
-func TestEncodeRefuses(t *testing.T) {
-	add := func(change func(*Add)) func(*Commit) {
-		return func(c *Commit) { change(&c.Adds[0]) }
-	}
-	meta := func(change func(*Metadata)) func(*Commit) { return func(c *Commit) { change(c.Metadata) } }
-	column := func(name, typ string) func(*Commit) {
-		return meta(func(m *Metadata) { m.Schema = append(m.Schema, Column{Name: name, Type: typ}) })
-	}
-	for _, c := range []struct {
-		rule   string
-		change func(*Commit)
-		err    string
-	}{
-		{"1 danish partition", add(func(a *Add) { a.Path, a.Partition = "aar=Børn/f", map[string]string{"aar": "Børn"} }), "path"},
-		{"1 partition of other characters", add(func(a *Add) { a.Path, a.Partition = "aar=a.b/f", map[string]string{"aar": "a.b"} }), "ASCII"},
-		{"1 empty partition", add(func(a *Add) { a.Path, a.Partition = "aar=/f", map[string]string{"aar": ""} }), "ASCII"},
-		{"1 partition column", meta(func(m *Metadata) { m.Schema[0].Name, m.PartitionColumns[0] = "år", "år" }), "ASCII"},
+// broken is a commit that breaks a rule, and what its error says.
+type broken struct {
+	rule   string
+	change func(*Commit)
+	err    string
+}
+
+func changeAdd(change func(*Add)) func(*Commit) { return func(c *Commit) { change(&c.Adds[0]) } }
+
+func changeMeta(change func(*Metadata)) func(*Commit) {
+	return func(c *Commit) { change(c.Metadata) }
+}
+
+func brokenFiles() []broken {
+	add := changeAdd
+	return []broken{
+		{"1 danish partition", add(func(a *Add) {
+			a.Path, a.Partition = "aar=Børn/f", map[string]string{"aar": "Børn"}
+		}),
+			"path"},
+		{"1 partition of other characters", add(func(a *Add) {
+			a.Path, a.Partition = "aar=a.b/f", map[string]string{"aar": "a.b"}
+		}),
+			"ASCII"},
+		{"1 empty partition", add(func(a *Add) { a.Path, a.Partition = "aar=/f", map[string]string{"aar": ""} }),
+			"ASCII"},
 		{"2 flat path", add(func(a *Add) { a.Path = "f" }), "has no folder"},
 		{"2 not of hive", add(func(a *Add) { a.Path, a.Partition = "2024/f", nil }), "as kommune=0101"},
 		{"2 other value", add(func(a *Add) { a.Path = "aar=2023/f" }), "is another"},
@@ -121,9 +135,21 @@ func TestEncodeRefuses(t *testing.T) {
 			a.Path, a.Partition = "aar="+nullPartition+"/f", map[string]string{"aar": nullPartition}
 		}), "ASCII"},
 		{"7 size", add(func(a *Add) { a.Size = 0 }), "size 0"},
+	}
+}
+
+func brokenTables() []broken {
+	add, meta := changeAdd, changeMeta
+	column := func(name, typ string) func(*Commit) {
+		return meta(func(m *Metadata) { m.Schema = append(m.Schema, Column{Name: name, Type: typ}) })
+	}
+	return []broken{
+		{"1 partition column", meta(func(m *Metadata) { m.Schema[0].Name, m.PartitionColumns[0] = "år", "år" }),
+			"ASCII"},
 		{"8 id", meta(func(m *Metadata) { m.ID = "" }), "id"},
 		{"8 no schema", meta(func(m *Metadata) { m.Schema = nil }), "schema is empty"},
-		{"8 partition column missing", meta(func(m *Metadata) { m.PartitionColumns = []string{"x"} }), "not in the schema"},
+		{"8 partition column missing", meta(func(m *Metadata) { m.PartitionColumns = []string{"x"} }),
+			"not in the schema"},
 		{"9 bigint", column("x", "bigint"), "type"},
 		{"9 int", column("x", "int"), "type"},
 		{"9 twice", column("aar", "string"), "twice"},
@@ -132,16 +158,30 @@ func TestEncodeRefuses(t *testing.T) {
 		{"11 timestamp_ntz", column("x", "timestamp_ntz"), "type"},
 		{"13 stats", add(func(a *Add) { a.Stats = `{}` }), "numRecords"},
 		{"13 stats form", add(func(a *Add) { a.Stats = `x` }), "numRecords"},
-		{"stats without a bound", add(func(a *Add) { a.Stats = `{"numRecords":2,"nullCount":{"a":1},"minValues":{"a":1}}` }), "not whole"},
-		{"stats without bounds", add(func(a *Add) { a.Stats = `{"numRecords":2,"nullCount":{"a":1}}` }), "not whole"},
-		{"stats without nulls", add(func(a *Add) { a.Stats = `{"numRecords":2,"minValues":{"a":1},"maxValues":{"a":1}}` }), "without nullCount"},
-		{"stats of a danish name", meta(func(m *Metadata) { m.Schema[0].Name = "år, måned" }), "with statistics"},
-		{"20 interval", meta(func(m *Metadata) { m.Configuration["delta.logRetentionDuration"] = "3650 days" }), "interval"},
+		{"stats without a bound", add(func(a *Add) {
+			a.Stats = `{"numRecords":2,"nullCount":{"a":1},"minValues":{"a":1}}`
+		}),
+			"not whole"},
+		{"stats without bounds", add(func(a *Add) { a.Stats = `{"numRecords":2,"nullCount":{"a":1}}` }),
+			"not whole"},
+		{"stats without nulls", add(func(a *Add) {
+			a.Stats = `{"numRecords":2,"minValues":{"a":1},"maxValues":{"a":1}}`
+		}),
+			"without nullCount"},
+		{"stats of a danish name", meta(func(m *Metadata) { m.Schema[0].Name = "år, måned" }),
+			"with statistics"},
+		{"20 interval", meta(func(m *Metadata) { m.Configuration["delta.logRetentionDuration"] = "3650 days" }),
+			"interval"},
 		{"sha256", add(func(a *Add) { a.Tags = nil }), "SHA-256"},
 		{"entry 0", func(c *Commit) { c.Metadata = nil }, "no metadata"},
 		{"remove", func(c *Commit) { c.Removes = []Remove{{Path: "../x"}} }, "path"},
 		{"info", func(c *Commit) { c.Info["f"] = func() {} }, "commitInfo"},
-	} {
+	}
+}
+
+// Every rule that a writer can break is refused before anything is written.
+func TestEncodeRefuses(t *testing.T) {
+	for _, c := range append(brokenFiles(), brokenTables()...) {
 		t.Run(c.rule, func(t *testing.T) {
 			commit := first()
 			c.change(commit)
@@ -170,10 +210,11 @@ func TestParseRefuses(t *testing.T) {
 		"deletion vector":  `{"add":{"path":"x","size":1,"deletionVector":{"storageType":"u"}}}`,
 		"negative size":    `{"add":{"path":"x","size":-1}}`,
 		"txn":              `{"txn":{"appId":"a"}}`,
-		"schema":           `{"metaData":{"id":"x","schemaString":"{\"fields\":[{\"name\":\"a\",\"type\":{\"type\":\"array\"}}]}"}}`,
-		"no schema":        `{"metaData":{"id":"x"}}`,
-		"too long a line":  `{"commitInfo":{"x":"` + strings.Repeat("a", lineBytes) + `"}}`,
-		"too many lines":   strings.Repeat("{}\n", entryLines+1),
+		"schema": `{"metaData":{"id":"x","schemaString":` +
+			`"{\"fields\":[{\"name\":\"a\",\"type\":{\"type\":\"array\"}}]}"}}`,
+		"no schema":       `{"metaData":{"id":"x"}}`,
+		"too long a line": `{"commitInfo":{"x":"` + strings.Repeat("a", lineBytes) + `"}}`,
+		"too many lines":  strings.Repeat("{}\n", entryLines+1),
 	} {
 		_, err := Parse([]byte(b))
 		require.ErrorContains(t, err, "parse entry", name)
@@ -182,8 +223,10 @@ func TestParseRefuses(t *testing.T) {
 
 // What rule 21 says that every reader takes.
 func TestParseTakes(t *testing.T) {
-	c, err := Parse([]byte("{\"add\":{\"path\":\"x\",\"size\":1,\"nyt\":[1],\"deletionVector\":null}}\r\n\r\n{\"fremtid\":{}}\r\n" +
-		`{"protocol":{"minReaderVersion":1,"minWriterVersion":1,"readerFeatures":null}}` + "\n" + `{"commitInfo":{"a":1.50,"b":"\u0026"}}`))
+	c, err := Parse([]byte("{\"add\":{\"path\":\"x\",\"size\":1,\"nyt\":[1],\"deletionVector\":null}}\r\n" +
+		"\r\n{\"fremtid\":{}}\r\n" +
+		`{"protocol":{"minReaderVersion":1,"minWriterVersion":1,"readerFeatures":null}}` + "\n" +
+		`{"commitInfo":{"a":1.50,"b":"\u0026"}}`))
 	require.NoError(t, err)
 	require.Equal(t, []Add{{Path: "x", Size: 1, Partition: map[string]string{}}}, c.Adds)
 	require.Equal(t, map[string]any{"a": json.Number("1.50"), "b": "&"}, c.Info)
@@ -246,18 +289,24 @@ func TestHole(t *testing.T) {
 
 func TestCheckpointTrouble(t *testing.T) {
 	for name, spoil := range map[string]func(*store.Memory, *Log) error{
-		"hint is no JSON": func(m *store.Memory, l *Log) error { return m.Replace(context.Background(), l.hintKey(), []byte("{")) },
+		"hint is no JSON": func(m *store.Memory, l *Log) error {
+			return m.Replace(context.Background(), l.hintKey(), []byte("{"))
+		},
 		"hint is negative": func(m *store.Memory, l *Log) error {
 			return m.Replace(context.Background(), l.hintKey(), []byte(`{"version":-7}`))
 		},
 		"hint without hash": func(m *store.Memory, l *Log) error {
 			return m.Replace(context.Background(), l.hintKey(), []byte(`{"version":4,"size":3}`))
 		},
-		"checkpoint is gone": func(m *store.Memory, l *Log) error { return m.Delete(context.Background(), l.checkpointKey(4)) },
+		"checkpoint is gone": func(m *store.Memory, l *Log) error {
+			return m.Delete(context.Background(), l.checkpointKey(4))
+		},
 		"checkpoint is damaged": func(m *store.Memory, l *Log) error {
 			return m.Replace(context.Background(), l.checkpointKey(4), []byte("PAR1"))
 		},
-		"its entry is gone": func(m *store.Memory, l *Log) error { return m.Delete(context.Background(), l.key(4)) },
+		"its entry is gone": func(m *store.Memory, l *Log) error {
+			return m.Delete(context.Background(), l.key(4))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := store.NewMemory()
@@ -277,7 +326,9 @@ func TestCheckpointTrouble(t *testing.T) {
 
 // Rule 18 at every operation at which a checkpointer can die.
 func TestCheckpointCrash(t *testing.T) {
-	for _, f := range []store.Fault{store.CrashBefore, store.CrashAfter, store.LoseAnswer, store.LoseRequest, store.Refuse} {
+	for _, f := range []store.Fault{
+		store.CrashBefore, store.CrashAfter, store.LoseAnswer, store.LoseRequest, store.Refuse,
+	} {
 		for at := range 8 {
 			m := store.NewMemory()
 			l := build(t, m, 6, 2)
@@ -321,7 +372,9 @@ func TestCheckpointOfOthers(t *testing.T) {
 
 // Create under each fault: the answer is the truth, or unknown.
 func TestCreateFaults(t *testing.T) {
-	for _, f := range []store.Fault{store.Refuse, store.LoseRequest, store.LoseAnswer, store.CrashBefore, store.CrashAfter} {
+	for _, f := range []store.Fault{
+		store.Refuse, store.LoseRequest, store.LoseAnswer, store.CrashBefore, store.CrashAfter,
+	} {
 		for _, other := range []bool{false, true} {
 			for times := 1; times <= attempts; times++ {
 				m := store.NewMemory()
@@ -379,7 +432,8 @@ func TestApplyRefuses(t *testing.T) {
 		"skipping":      {2, next(2), "version 0"},
 		"remove absent": {1, next(5), "not there"},
 		"add twice":     {1, &Commit{Adds: []Add{addOf("f0")}}, "which is there"},
-		"partition":     {1, &Commit{Adds: []Add{{Path: "x=1/f", Partition: map[string]string{"x": "1"}}}}, "no partition column"},
+		"partition": {1, &Commit{Adds: []Add{{Path: "x=1/f", Partition: map[string]string{"x": "1"}}}},
+			"no partition column"},
 	} {
 		s := &Snapshot{Version: -1}
 		require.NoError(t, s.Apply(0, first()))
@@ -389,12 +443,14 @@ func TestApplyRefuses(t *testing.T) {
 }
 
 func TestStats(t *testing.T) {
-	fields := []parquet.Field{{Name: "b", Kind: parquet.Decimal, Precision: 18, Scale: 2}, {Name: "d", Kind: parquet.Date},
+	fields := []parquet.Field{{Name: "b", Kind: parquet.Decimal, Precision: 18, Scale: 2},
+		{Name: "d", Kind: parquet.Date},
 		{Name: "t", Kind: parquet.Timestamp}, {Name: "s", Kind: parquet.String}, {Name: "n", Kind: parquet.Int32},
 		{Name: "j", Kind: parquet.Bool}, {Name: "tom", Kind: parquet.Date}, {Name: "uden", Kind: parquet.String}}
 	m := &parquet.Meta{Rows: 3, Stats: map[string]parquet.Stat{
 		"b": {Min: int64(-999999999999999901), Max: int64(5)}, "d": {Min: int64(-1), Max: int64(19783), Nulls: 1},
-		"t": {Min: int64(-1), Max: int64(1711845000123000)}, "s": {Min: "Æ", Max: "Å\"<"}, "n": {Min: int64(-2), Max: int64(2)},
+		"t": {Min: int64(-1), Max: int64(1711845000123000)}, "s": {Min: "Æ", Max: "Å\"<"},
+		"n": {Min: int64(-2), Max: int64(2)},
 		"j": {Nulls: 2}, "tom": {Nulls: 3}}}
 	s, err := Stats(m, fields)
 	require.NoError(t, err)
@@ -414,8 +470,8 @@ func TestStats(t *testing.T) {
 func TestColumns(t *testing.T) {
 	var fields []parquet.Field
 	for k := parquet.Bool; k <= parquet.Binary; k++ {
-		fields = append(fields, parquet.Field{Name: fmt.Sprint("k", k), Kind: k, Precision: 9, Scale: 4, Nullable: k%2 == 0,
-			Stats: true})
+		fields = append(fields, parquet.Field{Name: fmt.Sprint("k", k), Kind: k, Precision: 9, Scale: 4,
+			Nullable: k%2 == 0, Stats: true})
 	}
 	cs := Columns(fields)
 	s, err := schemaString(cs)

@@ -1,8 +1,9 @@
-// Package delta is the log protocol of Delta Lake tables, reader version 1 and writer version 2, on a store.
+// Package delta is the log protocol of Delta Lake tables, reader version 1 and writer version 2, on
+// a store.
 //
-// It owns the log: entries, their replay, checkpoints. It writes no data files. It refuses what foreign readers are
-// known to read wrong (the rules of tools/readers/README.md, cited as "rule n"), tables that need more than protocol
-// 1/2, entries beyond a budget, and logs with a hole.
+// It owns the log: entries, their replay, checkpoints. It writes no data files. It refuses what
+// foreign readers are known to read wrong (the rules of tools/readers/README.md, cited as "rule
+// n"), tables that need more than protocol 1/2, entries beyond a budget, and logs with a hole.
 //
 //	log := delta.Open(st, "journal/cpr")
 //	err := log.Create(ctx, 0, &delta.Commit{Metadata: &delta.Metadata{ID: id, Schema: columns}, Adds: adds})

@@ -11,7 +11,8 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// ErrDamaged: the log has a hole, or an entry that does not follow from those before it. Never store.ErrNotFound too.
+// ErrDamaged: the log has a hole, or an entry that does not follow from those before it. Never
+// store.ErrNotFound too.
 var ErrDamaged = errors.New("log is damaged")
 
 // Log is the log of the table at a prefix of a store.
@@ -20,7 +21,8 @@ type Log struct {
 	prefix string
 }
 
-// Open does no I/O: a table that is not there shows at the first Snapshot. prefix is without a last slash.
+// Open does no I/O: a table that is not there shows at the first Snapshot. prefix is without a last
+// slash.
 func Open(st store.Store, prefix string) *Log { return &Log{st, prefix} }
 
 const entrySuffix = ".json"
@@ -47,9 +49,10 @@ func (l *Log) Entry(ctx context.Context, version int64) (*Commit, []byte, error)
 // attempts bounds how often Create asks again after a lost answer.
 const attempts = 5
 
-// Create makes the entry; store.ErrExists when another holds the version. A lost answer is resolved by reading back:
-// the same bytes are ours, others are another's, none is tried again. Only when that cannot be told, after several
-// attempts or for a reading that fails, the error is store.ErrUnknown.
+// Create makes the entry; store.ErrExists when another holds the version. A lost answer is resolved
+// by reading back: the same bytes are ours, others are another's, none is tried again. Only when
+// that cannot be told, after several attempts or for a reading that fails, the error is
+// store.ErrUnknown.
 func (l *Log) Create(ctx context.Context, version int64, c *Commit) error {
 	b, err := c.Encode(version)
 	if err != nil {
@@ -76,8 +79,8 @@ func (l *Log) Create(ctx context.Context, version int64, c *Commit) error {
 	return nil
 }
 
-// Snapshot replays the log up to version, -1 = the newest. store.ErrNotFound when there is no table, or not that
-// version. It begins at the newest checkpoint where that is sound.
+// Snapshot replays the log up to version, -1 = the newest. store.ErrNotFound when there is no
+// table, or not that version. It begins at the newest checkpoint where that is sound.
 func (l *Log) Snapshot(ctx context.Context, version int64) (*Snapshot, error) {
 	s, checkpointErr := l.fromCheckpoint(ctx, version)
 	if s == nil {
@@ -85,7 +88,7 @@ func (l *Log) Snapshot(ctx context.Context, version int64) (*Snapshot, error) {
 	}
 	err := l.replay(ctx, s, version)
 	switch {
-	case err != nil && checkpointErr != nil: // its cause is told, not wrapped: a hint that is not there is no missing table
+	case err != nil && checkpointErr != nil: // told, not wrapped: a missing checkpoint is no missing table
 		return nil, fmt.Errorf("read table %s: %w (checkpoint: %v)", l.prefix, err, checkpointErr)
 	case err != nil:
 		return nil, fmt.Errorf("read table %s: %w", l.prefix, err)
@@ -98,7 +101,8 @@ func (l *Log) Snapshot(ctx context.Context, version int64) (*Snapshot, error) {
 	return s, nil
 }
 
-// replay applies the entries after the snapshot's version. A number that is passed over is an error.
+// replay applies the entries after the snapshot's version. A number that is passed over is an
+// error.
 func (l *Log) replay(ctx context.Context, s *Snapshot, version int64) error {
 	after := l.folder()
 	if s.Version >= 0 {
@@ -129,7 +133,8 @@ func (l *Log) replay(ctx context.Context, s *Snapshot, version int64) error {
 	return nil
 }
 
-// damaged keeps the text only of what was not found: the caller must not take it for a table that is not there.
+// damaged keeps the text only of what was not found: the caller must not take it for a table that
+// is not there.
 func damaged(err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%w: %s", ErrDamaged, err.Error())

@@ -9,7 +9,8 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// Budgets of an entry: hostile bytes cost bounded memory (invariant 11). Ours hold a few files of some 500 bytes.
+// Budgets of an entry: hostile bytes cost bounded memory (invariant 11). Ours hold a few files of
+// some 500 bytes.
 const (
 	entryBytes = 64 << 20
 	lineBytes  = 8 << 20
@@ -61,8 +62,9 @@ type removeJSON struct {
 	DataChange        bool               `json:"dataChange"`
 }
 
-// Parse reads an entry. Actions and fields that protocol 1/2 does not know are passed over, as it asks; a protocol
-// beyond it, a path that leaves the table, a deletion vector and an entry beyond the budget are errors.
+// Parse reads an entry. Actions and fields that protocol 1/2 does not know are passed over, as it
+// asks; a protocol beyond it, a path that leaves the table, a deletion vector and an entry beyond
+// the budget are errors.
 func Parse(b []byte) (*Commit, error) {
 	if len(b) > entryBytes {
 		return nil, fmt.Errorf("parse entry: %d bytes, limit %d", len(b), entryBytes)
@@ -75,7 +77,8 @@ func Parse(b []byte) (*Commit, error) {
 		}
 		n++
 		if len(line) > lineBytes || n > entryLines {
-			return nil, fmt.Errorf("parse entry: line %d of %d bytes: limit %d lines of %d", n, len(line), entryLines, lineBytes)
+			return nil, fmt.Errorf("parse entry: line %d of %d bytes: limit %d lines of %d",
+				n, len(line), entryLines, lineBytes)
 		}
 		if err := c.line(line); err != nil {
 			return nil, fmt.Errorf("parse entry: line %d: %w", n, err)
@@ -127,7 +130,8 @@ func (c *Commit) metadata(m *metadataJSON) error {
 	if err != nil {
 		return err
 	}
-	c.Metadata = &Metadata{ID: m.ID, Schema: cs, PartitionColumns: m.PartitionColumns, Configuration: splitStats(m.Configuration, cs)}
+	c.Metadata = &Metadata{ID: m.ID, Schema: cs, PartitionColumns: m.PartitionColumns,
+		Configuration: splitStats(m.Configuration, cs)}
 	return nil
 }
 

@@ -18,10 +18,12 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// TestTableForReaders writes tables with all that our tables can have, and reads them back. With FLIS_READERS set to
-// an empty folder they stay there, with the manifest that .ci/readers/read_tables.py takes:
+// TestTableForReaders writes tables with all that our tables can have, and reads them back. With
+// FLIS_READERS set to an empty folder they stay there, with the manifest that
+// .ci/readers/read_tables.py takes:
 //
-//	FLIS_READERS=/tmp/r go test -run TableForReaders ./sinks/delta && .ci/readers/read_tables.py /tmp/r /tmp/r/manifest.json
+//	FLIS_READERS=/tmp/r go test -run TableForReaders ./sinks/delta
+//	python .ci/readers/read_tables.py /tmp/r /tmp/r/manifest.json
 func TestTableForReaders(t *testing.T) {
 	root := os.Getenv("FLIS_READERS")
 	if root == "" {
@@ -37,7 +39,8 @@ func TestTableForReaders(t *testing.T) {
 		partition []string
 		inFile    bool
 	}{
-		// Below a folder as kommune=0101 Polars 2.1 opens no partitioned table: it takes that folder for a partition.
+		// Below a folder as kommune=0101 Polars 2.1 opens no partitioned table: it takes that
+		// folder for a partition.
 		{"delt/borger/delt", []string{"aar", "maaned"}, true},
 		{"delt/borger/delt_historik", []string{"aar", "maaned"}, false},
 		{"kommune=0751/aeldre/hel", nil, true},
@@ -113,7 +116,8 @@ func (x *exercise) remove(n int) []Remove {
 	for p, a := range x.files {
 		if strings.HasSuffix(p, fmt.Sprintf("del-%d.parquet", n)) {
 			delete(x.files, p)
-			return []Remove{{Path: p, Deleted: 1_750_000_000_000, DataChange: true, Partition: a.Partition, Size: a.Size}}
+			return []Remove{{Path: p, Deleted: 1_750_000_000_000, DataChange: true,
+				Partition: a.Partition, Size: a.Size}}
 		}
 	}
 	x.t.Fatalf("no file %d", n)
@@ -207,7 +211,8 @@ func exerciseRow(n, i int64, month string) row {
 	r := row{"kommunekode": "0101", "aar": 2020 + n, "maaned": month, "navn": names[i%7],
 		"kode": fmt.Sprintf("%c%d", 'Ø'-rune(i%2), i%3), "antal": i - 10, "stor": (i - 5) * (1<<53 + 1),
 		"beloeb": fmt.Sprintf("%d.%02d", (i-9)*511111111111111, i*5%100), "andel": fmt.Sprintf("-%d.%04d", i*3333, i),
-		"aktiv": i%2 == 0, "gyldig_fra": day.Format(time.DateOnly), "gyldig_til": day.AddDate(0, 0, 1).Format(time.DateOnly),
+		"aktiv": i%2 == 0, "gyldig_fra": day.Format(time.DateOnly),
+		"gyldig_til":        day.AddDate(0, 0, 1).Format(time.DateOnly),
 		"kilde_registreret": stamp.Format("2006-01-02T15:04:05.000000Z"), "tom": nil, "tomt_beloeb": nil}
 	if n%4 == 3 {
 		r["maaned"] = nil

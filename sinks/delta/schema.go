@@ -21,7 +21,8 @@ type Column struct {
 	Stats    bool   // each Add has its min, max and nulls, or has nothing but its count of rows
 }
 
-// Columns names the columns of files with these fields. Delta has no min and max of boolean and binary.
+// Columns names the columns of files with these fields. Delta has no min and max of boolean and
+// binary.
 func Columns(fields []parquet.Field) []Column {
 	cs := make([]Column, len(fields))
 	for i, f := range fields {
@@ -41,7 +42,8 @@ var typeNames = map[parquet.Kind]string{
 	parquet.Timestamp: "timestamp", parquet.String: "string", parquet.Binary: "binary",
 }
 
-// columnType is every type that is written; others, or other spellings, are not read by all (rules 9 and 11).
+// columnType is every type that is written; others, or other spellings, are not read by all (rules
+// 9 and 11).
 var columnType = regexp.MustCompile(
 	`^(string|integer|long|boolean|date|timestamp|binary|decimal\((1[0-8]|[1-9]), ?([0-9]|1[0-8])\))$`)
 
@@ -69,7 +71,8 @@ func schemaString(cs []Column) (string, error) {
 			return "", fmt.Errorf("column %q: with statistics, want ASCII letters, digits and _", c.Name)
 		}
 		if c.Name == "" || seen[c.Name] || !columnType.MatchString(c.Type) {
-			return "", fmt.Errorf("column %q %q: empty, there twice, or of a type that readers do not share", c.Name, c.Type)
+			return "", fmt.Errorf("column %q %q: empty, there twice, or of a type that readers do not share",
+				c.Name, c.Type)
 		}
 		seen[c.Name] = true
 		meta := map[string]string{}
@@ -82,8 +85,9 @@ func schemaString(cs []Column) (string, error) {
 	return string(b), err
 }
 
-// statsProperty lists the columns with statistics. Without it delta-rs 1.6 takes a column that has none in an Add's
-// stats for one whose every comparison fails, and its pandas and pyarrow filters silently lose all rows.
+// statsProperty lists the columns with statistics. Without it delta-rs 1.6 takes a column that has
+// none in an Add's stats for one whose every comparison fails, and its pandas and pyarrow filters
+// silently lose all rows.
 const statsProperty = "delta.dataSkippingStatsColumns"
 
 // withStats puts the property beside the configuration's own.

@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// Snapshot is the table as of a version. The zero value with Version -1 is the table before its first entry.
+// Snapshot is the table as of a version. The zero value with Version -1 is the table before its
+// first entry.
 type Snapshot struct {
 	Version  int64
 	Metadata Metadata

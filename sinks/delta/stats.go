@@ -11,10 +11,10 @@ import (
 	"github.com/flis-dk/flis/sinks/parquet"
 )
 
-// Stats makes the stats of an Add: the count of rows, and min, max and nulls of the fields with Stats. Decimals are
-// their exact digits (rule 14), timestamps UTC text (rule 13). They are whole or not there at all: where one bound
-// has no form that all readers share there is only the count, for delta-rs takes a missing bound for one that no
-// value meets.
+// Stats makes the stats of an Add: the count of rows, and min, max and nulls of the fields with
+// Stats. Decimals are their exact digits (rule 14), timestamps UTC text (rule 13). They are whole
+// or not there at all: where one bound has no form that all readers share there is only the count,
+// for delta-rs takes a missing bound for one that no value meets.
 func Stats(m *parquet.Meta, fields []parquet.Field) (string, error) {
 	mins, maxs, nulls := object{}, object{}, object{}
 	whole := true

@@ -5,7 +5,8 @@ import (
 	"math"
 )
 
-// Batch is rows in columns. Every vector must have the same number of rows when the batch is written.
+// Batch is rows in columns. Every vector must have the same number of rows when the batch is
+// written.
 type Batch struct {
 	Fields  []Field
 	Vectors []*Vector
@@ -44,7 +45,8 @@ func (b *Batch) Reset() {
 	}
 }
 
-// AppendRow adds row i of src, a batch of the same columns in the same order (Dictionary and Stats may differ).
+// AppendRow adds row i of src, a batch of the same columns in the same order (Dictionary and Stats
+// may differ).
 func (b *Batch) AppendRow(src *Batch, i int) {
 	for c, v := range b.Vectors {
 		v.copyRow(src.Vectors[c], i)

@@ -69,7 +69,8 @@ const (
 	colProtocol
 )
 
-// WriteCheckpoint makes the file's bytes, the same for the same state: protocol, metadata, txns, then files, sorted.
+// WriteCheckpoint makes the file's bytes, the same for the same state: protocol, metadata, txns,
+// then files, sorted.
 func WriteCheckpoint(c *Checkpoint) (_ []byte, err error) {
 	defer recovered(&err, "write checkpoint")
 	b := &checkpointBuilder{array.NewRecordBuilder(memory.DefaultAllocator, checkpointSchema())}
@@ -222,7 +223,8 @@ func (r *checkpointReading) checkpoint() (*Checkpoint, error) {
 		case app[i].some():
 			c.Txns[app[i].text()] = version[i].int()
 		case path[i].some():
-			c.Files = append(c.Files, CheckpointFile{Path: path[i].text(), Partition: values[i], Size: size[i].int(),
+			c.Files = append(c.Files, CheckpointFile{
+				Path: path[i].text(), Partition: values[i], Size: size[i].int(),
 				Modified: modified[i].int(), Stats: stats[i].text(), Tags: plainTexts(tags[i])})
 		}
 	}
@@ -239,7 +241,8 @@ func plainTexts(m map[string]*string) map[string]string {
 	return p
 }
 
-// cell is the values of one row of a leaf column: int64, string, bool, or nil for what is null at any depth.
+// cell is the values of one row of a leaf column: int64, string, bool, or nil for what is null at
+// any depth.
 type cell []any
 
 func (c cell) some() bool { return len(c) > 0 && c[0] != nil }

@@ -17,8 +17,8 @@ func TestCheckpointRoundTrip(t *testing.T) {
 			c.PartitionColumns = []string{"aar", "art"}
 		}
 		for i := range files {
-			f := CheckpointFile{Path: fmt.Sprint("f", i), Size: int64(i), Modified: 1, Tags: map[string]string{"sha256": "x"},
-				Partition: map[string]*string{"aar": &year, "art": nil}}
+			f := CheckpointFile{Path: fmt.Sprint("f", i), Size: int64(i), Modified: 1,
+				Tags: map[string]string{"sha256": "x"}, Partition: map[string]*string{"aar": &year, "art": nil}}
 			if i%2 == 0 {
 				f.Stats, f.Partition, f.Tags = `{"numRecords":1}`, map[string]*string{}, map[string]string{}
 			}

@@ -14,8 +14,8 @@ import (
 	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 )
 
-// columns hands vectors to Arrow's column writers: values without the nulls, and a definition level for each row.
-// Its memory is used again for each column.
+// columns hands vectors to Arrow's column writers: values without the nulls, and a definition level
+// for each row. Its memory is used again for each column.
 type columns struct {
 	levels []int16
 	ints   []int64
@@ -127,7 +127,8 @@ func (c *columns) decimals(v *Vector, f *Field) error {
 	return nil
 }
 
-// dictionary writes our own indices and distinct values. Arrow asks for a dictionary of the physical type.
+// dictionary writes our own indices and distinct values. Arrow asks for a dictionary of the
+// physical type.
 func (c *columns) dictionary(w file.ColumnChunkWriter, f *Field, v *Vector, levels []int16) error {
 	values, err := c.distinct(f, v)
 	if err != nil {
@@ -163,7 +164,8 @@ func (c *columns) distinct(f *Field, v *Vector) (arrow.Array, error) {
 			offsets = append(offsets, int32(e))
 		}
 		c.int32s = offsets
-		bufs = append(bufs, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets)), memory.NewBufferBytes(v.data))
+		bufs = append(bufs, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets)),
+			memory.NewBufferBytes(v.data))
 	case f.Kind == Int32 || f.Kind == Date:
 		var err error
 		if c.int32s, err = narrow(c.int32s[:0], v.ints); err != nil {

@@ -31,7 +31,7 @@ type Field struct {
 	Kind             Kind
 	Precision, Scale int  // of a Decimal
 	Nullable         bool //
-	Dictionary       bool // few distinct values: codes and constants. On unique values it costs two thirds of the speed
+	Dictionary       bool // few distinct values, as codes; on unique ones a third of the speed is left
 	Stats            bool // min, max and nulls in Meta; never of a column that names a person
 }
 
@@ -52,7 +52,8 @@ func (f *Field) dataType() (arrow.DataType, error) {
 		return &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}, nil
 	case Decimal:
 		if f.Precision < 1 || f.Precision > decimalMax || f.Scale < 0 || f.Scale > f.Precision {
-			return nil, fmt.Errorf("field %s: decimal(%d,%d), want a precision of 1 to 18", f.Name, f.Precision, f.Scale)
+			return nil, fmt.Errorf("field %s: decimal(%d,%d), want a precision of 1 to 18",
+				f.Name, f.Precision, f.Scale)
 		}
 		return &arrow.Decimal128Type{Precision: int32(f.Precision), Scale: int32(f.Scale)}, nil
 	case String:
@@ -65,7 +66,8 @@ func (f *Field) dataType() (arrow.DataType, error) {
 
 func (f *Field) bytes() bool { return f.Kind == String || f.Kind == Binary }
 
-// inDictionary says whether the batch itself keeps distinct values; Arrow takes our indices but for these kinds.
+// inDictionary says whether the batch itself keeps distinct values; Arrow takes our indices but for
+// these kinds.
 func (f *Field) inDictionary() bool { return f.Dictionary && f.Kind != Bool && f.Kind != Decimal }
 
 func fileSchema(fields []Field, props *parquet.WriterProperties) (*schema.Schema, error) {
@@ -91,17 +93,19 @@ func fileSchema(fields []Field, props *parquet.WriterProperties) (*schema.Schema
 
 const (
 	pageBytes = 4 << 20
-	// dictionaryBytes is beyond any batch: a fallback inside a column chunk would cost more than it saves.
+	// dictionaryBytes is beyond any batch: a fallback inside a column chunk would cost more than it
+	// saves.
 	dictionaryBytes = 1 << 30
 	batchRows       = 16 << 10
 )
 
-// properties has no statistics in the footer: Arrow writes negative null counts into it, at which delta-rs opens the
-// file no more, and a table's log has those of the files.
+// properties has no statistics in the footer: Arrow writes negative null counts into it, at which
+// delta-rs opens the file no more, and a table's log has those of the files.
 func properties(fields []Field) *parquet.WriterProperties {
 	opts := []parquet.WriterProperty{
 		parquet.WithVersion(parquet.V2_LATEST), parquet.WithDataPageVersion(parquet.DataPageV1),
-		parquet.WithCompression(compress.Codecs.Snappy), parquet.WithDictionaryDefault(false), parquet.WithStats(false),
+		parquet.WithCompression(compress.Codecs.Snappy),
+		parquet.WithDictionaryDefault(false), parquet.WithStats(false),
 		parquet.WithDataPageSize(pageBytes), parquet.WithBatchSize(batchRows),
 		parquet.WithDictionaryPageSizeLimit(dictionaryBytes),
 	}

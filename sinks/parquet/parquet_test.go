@@ -195,7 +195,8 @@ func TestLarge(t *testing.T) {
 			if i%3 != 0 {
 				text = fmt.Sprint("række ", i)
 			}
-			if b.Vectors[0].Int(r) != i || b.Vectors[1].Null(r) != (i%3 == 0) || string(b.Vectors[1].Bytes(r)) != text ||
+			if b.Vectors[0].Int(r) != i || b.Vectors[1].Null(r) != (i%3 == 0) ||
+				string(b.Vectors[1].Bytes(r)) != text ||
 				string(b.Vectors[2].Bytes(r)) != fmt.Sprint(i%100_000) || b.Vectors[3].Int(r) != -i%5000 {
 				return fmt.Errorf("row %d differs", i)
 			}
@@ -243,7 +244,8 @@ func TestScanRefuses(t *testing.T) {
 	require.ErrorIs(t, Scan(bytes.NewReader(file), int64(len(file)), fields, func(*Batch) error { return stop }), stop)
 }
 
-// Damage must end as an error or as other values, never as a panic: the SHA-256 is the guard against the second.
+// Damage must end as an error or as other values, never as a panic: the SHA-256 is the guard
+// against the second.
 func TestScanSurvivesDamage(t *testing.T) {
 	fields := every()
 	b := NewBatch(fields)
@@ -415,6 +417,35 @@ func BenchmarkWrite(b *testing.B) {
 		}
 		if _, err := w.Close(); err != nil {
 			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+func BenchmarkScan(b *testing.B) {
+	fields := []Field{{Name: "kommunekode", Kind: String, Dictionary: true}, {Name: "id", Kind: String},
+		{Name: "beloeb", Kind: Decimal, Precision: 18, Scale: 2}, {Name: "fra", Kind: Date},
+		{Name: "til", Kind: Date, Nullable: true}, {Name: "registreret", Kind: Timestamp}}
+	const n = 200_000
+	batch := NewBatch(fields)
+	for i := range int64(n) {
+		batch.Vectors[0].AppendString("0101")
+		batch.Vectors[1].AppendString(fmt.Sprintf("%032d", i*7919))
+		batch.Vectors[2].AppendInt(i)
+		batch.Vectors[3].AppendInt(i % 9000)
+		batch.Vectors[4].AppendNull()
+		batch.Vectors[5].AppendInt(i * 1e6)
+	}
+	file, _ := write(b, fields, batch)
+	b.ReportAllocs()
+	for b.Loop() {
+		rows := 0
+		err := Scan(bytes.NewReader(file), int64(len(file)), fields, func(b *Batch) error {
+			rows += b.Len()
+			return nil
+		})
+		if err != nil || rows != n {
+			b.Fatal(rows, err)
 		}
 	}
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")

@@ -13,12 +13,13 @@ import (
 // scanRows is the greatest batch that Scan hands out.
 const scanRows = 4096
 
-// Scan reads the fields' columns, in order of rows. fn gets a batch that is used again after it returns; its error
-// ends the scan and is returned as it is. A nullable field that the file lacks is all null (a column that came later);
-// any other difference of name or type is an error before the first batch.
+// Scan reads the fields' columns, in order of rows. fn gets a batch that is used again after it
+// returns; its error ends the scan and is returned as it is. A nullable field that the file lacks
+// is all null (a column that came later); any other difference of name or type is an error before
+// the first batch.
 //
-// Memory is bounded by the compressed row group and one page of each column. The caller has checked the file's
-// SHA-256: damage is not always seen here.
+// Memory is bounded by the compressed row group and one page of each column. The caller has checked
+// the file's SHA-256: damage is not always seen here.
 func Scan(r io.ReaderAt, size int64, fields []Field, fn func(*Batch) error) error {
 	s := &scan{fields: plain(fields)}
 	if err := s.open(io.NewSectionReader(r, 0, size)); err != nil {
@@ -101,7 +102,8 @@ func (s *scan) open(r *io.SectionReader) (err error) {
 func same(f *Field, want, have *schema.Column) error {
 	switch {
 	case have.PhysicalType() != want.PhysicalType(), !have.LogicalType().Equals(want.LogicalType()),
-		f.Kind == Decimal && have.TypeLength() != want.TypeLength(), have.MaxRepetitionLevel() != 0, have.MaxDefinitionLevel() > 1:
+		f.Kind == Decimal && have.TypeLength() != want.TypeLength(),
+		have.MaxRepetitionLevel() != 0, have.MaxDefinitionLevel() > 1:
 		return fmt.Errorf("open file: column %s is %s %s, want %s %s", f.Name,
 			have.PhysicalType(), have.LogicalType(), want.PhysicalType(), want.LogicalType())
 	}

@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// Stat is what a file's column spans. Min and Max are int64 or string, both nil where there is no value, and of a
-// Bool or Binary. Of strings longer than 64 bytes they are bounds: the beginning, and for Max the last rune there is
-// after it.
+// Stat is what a file's column spans. Min and Max are int64 or string, both nil where there is no
+// value, and of a Bool or Binary. Of strings longer than 64 bytes they are bounds: the beginning,
+// and for Max the last rune there is after it.
 type Stat struct {
 	Min, Max any
 	Nulls    int64

@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// Vector is one column of a Batch: values that were appended, in flat memory. A value of the wrong form
-// (AppendBytes to an Int64) is our own bug and panics when it is read or written.
+// Vector is one column of a Batch: values that were appended, in flat memory. A value of the wrong
+// form (AppendBytes to an Int64) is our own bug and panics when it is read or written.
 type Vector struct {
 	bytes, dict bool
 	n, nulls    int
@@ -132,7 +132,8 @@ func (v *Vector) Int(i int) int64 {
 	return v.ints[v.index[i]]
 }
 
-// Bytes is the value of row i, empty of a null. It holds until the batch is reset and must not be changed.
+// Bytes is the value of row i, empty of a null. It holds until the batch is reset and must not be
+// changed.
 func (v *Vector) Bytes(i int) []byte {
 	switch {
 	case !v.dict:

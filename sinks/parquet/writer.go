@@ -21,7 +21,8 @@ type Meta struct {
 	Stats       map[string]Stat // of the fields with Stats
 }
 
-// Writer writes one file. After an error every call returns that error, and the file is worth nothing.
+// Writer writes one file. After an error every call returns that error, and the file is worth
+// nothing.
 type Writer struct {
 	fields  []Field
 	sink    *sink
@@ -34,7 +35,8 @@ type Writer struct {
 	err     error
 }
 
-// A batch of this size, in rows or bytes, is a row group of its own; smaller ones are gathered until they are.
+// A batch of this size, in rows or bytes, is a row group of its own; smaller ones are gathered
+// until they are.
 const (
 	groupRows  = 1 << 20
 	groupBytes = 16 << 20
@@ -63,8 +65,8 @@ func (w *Writer) Write(b *Batch) error {
 	return w.err
 }
 
-// WriteGroup adds the rows of b as a row group of their own, whatever their size, without the copy that gathering
-// takes: for a caller whose batch is the whole file. An empty batch adds nothing.
+// WriteGroup adds the rows of b as a row group of their own, whatever their size, without the copy
+// that gathering takes: for a caller whose batch is the whole file. An empty batch adds nothing.
 func (w *Writer) WriteGroup(b *Batch) error {
 	if w.err == nil {
 		w.err = b.check(w.fields)
@@ -132,7 +134,8 @@ func (w *Writer) group(b *Batch) (err error) {
 	return errors.Join(g.Close(), w.sink.err)
 }
 
-// Close ends the file and reads its footer back: Arrow reports no error for a footer that was lost on the way.
+// Close ends the file and reads its footer back: Arrow reports no error for a footer that was lost
+// on the way.
 func (w *Writer) Close() (*Meta, error) {
 	if w.err == nil {
 		w.err = w.flush()
@@ -144,7 +147,8 @@ func (w *Writer) Close() (*Meta, error) {
 		return nil, w.err
 	}
 	w.err = errors.New("write: the file is closed")
-	m := &Meta{Rows: w.rows, Bytes: w.sink.n, SHA256: hex.EncodeToString(w.sink.hash.Sum(nil)), Stats: map[string]Stat{}}
+	m := &Meta{Rows: w.rows, Bytes: w.sink.n, SHA256: hex.EncodeToString(w.sink.hash.Sum(nil))}
+	m.Stats = map[string]Stat{}
 	for i, f := range w.fields {
 		if f.Stats {
 			m.Stats[f.Name] = w.stats[i].stat(&f)

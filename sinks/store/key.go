@@ -18,8 +18,8 @@ const keyMax = 900
 // ErrKey: the key breaks the rules of the package doc; nothing was read or written.
 var ErrKey = errors.New("bad key")
 
-// CheckKey says what is wrong with a key. Every implementation calls it before it touches anything, so that a key
-// made from a name out of data can never leave the root.
+// CheckKey says what is wrong with a key. Every implementation calls it before it touches anything,
+// so that a key made from a name out of data can never leave the root.
 func CheckKey(key string) error {
 	if key == "" || len(key) > keyMax {
 		return fmt.Errorf("%w: length %d, want 1 to %d", ErrKey, len(key), keyMax)
@@ -54,12 +54,14 @@ func CreateBytes(ctx context.Context, st Store, key string, b []byte) error {
 	})
 }
 
-// ReadAll reads a whole object; for objects that are small by their nature. See ReadLimit for others.
+// ReadAll reads a whole object; for objects that are small by their nature. See ReadLimit for
+// others.
 func ReadAll(ctx context.Context, st Store, key string) ([]byte, error) {
 	return ReadLimit(ctx, st, key, 1<<30)
 }
 
-// ReadLimit reads a whole object and refuses, before it reads a byte, one that is larger than limit bytes.
+// ReadLimit reads a whole object and refuses, before it reads a byte, one that is larger than limit
+// bytes.
 func ReadLimit(ctx context.Context, st Store, key string, limit int64) (b []byte, err error) {
 	o, err := st.Open(ctx, key)
 	if err != nil {

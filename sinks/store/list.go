@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// List implements Store. It reads one folder at a time: an object made meanwhile may be in it or not.
+// List implements Store. It reads one folder at a time: an object made meanwhile may be in it or
+// not.
 func (l *Local) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		w := &walk{l: l, ctx: ctx, prefix: prefix, after: after, yield: yield}
@@ -44,8 +45,8 @@ func (w *walk) begin() error {
 	return nil
 }
 
-// folder lists a folder; dir is "" or ends in a slash. A folder sorts as its name with the slash, which is what
-// makes the order that of the keys.
+// folder lists a folder; dir is "" or ends in a slash. A folder sorts as its name with the slash,
+// which is what makes the order that of the keys.
 func (w *walk) folder(dir string) error {
 	if err := w.l.begin(w.ctx, "x"); err != nil {
 		return err

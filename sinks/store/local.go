@@ -14,12 +14,13 @@ import (
 	"time"
 )
 
-// Local keeps objects as files below a root folder. All of the root must be one file system (link needs it).
+// Local keeps objects as files below a root folder. All of the root must be one file system (link
+// needs it).
 //
-// An object is written and synced in _tmp, then linked to its name: link(2) fails when the name is taken, and the
-// name never shows a part. The folder's entry is synced before Create returns. After a failed fsync the kernel may
-// have dropped the pages, so that a retry would lie (ATC'20, faults.md 1.4): every later call returns that error
-// until the process starts anew.
+// An object is written and synced in _tmp, then linked to its name: link(2) fails when the name is
+// taken, and the name never shows a part. The folder's entry is synced before Create returns. After
+// a failed fsync the kernel may have dropped the pages, so that a retry would lie (ATC'20,
+// faults.md 1.4): every later call returns that error until the process starts anew.
 type Local struct {
 	root string
 	sync func(*os.File) error
@@ -47,8 +48,9 @@ func OpenLocal(root string) (*Local, error) {
 	return l, nil
 }
 
-// Sweep removes unfinished objects that were last written before t: leavings of killed processes. A t younger than
-// the longest write would fail a writer that is alive; its object would then not be made.
+// Sweep removes unfinished objects that were last written before t: leavings of killed processes. A
+// t younger than the longest write would fail a writer that is alive; its object would then not be
+// made.
 func (l *Local) Sweep(t time.Time) error {
 	es, err := os.ReadDir(filepath.Join(l.root, tmp))
 	if err != nil {
@@ -96,8 +98,8 @@ type localObject struct {
 
 func (o *localObject) Size() int64 { return o.size }
 
-// Create implements Store. It never returns ErrUnknown: an error of the folder's fsync leaves the object in place,
-// and is sticky, so that this process cannot go on as if it were durable.
+// Create implements Store. It never returns ErrUnknown: an error of the folder's fsync leaves the
+// object in place, and is sticky, so that this process cannot go on as if it were durable.
 func (l *Local) Create(ctx context.Context, key string, write func(io.Writer) error) error {
 	err := l.place(ctx, key, write, l.link)
 	if err != nil {
@@ -186,8 +188,8 @@ func (l *Local) fill(f *os.File, write func(io.Writer) error) error {
 	return errors.Join(err, f.Close())
 }
 
-// link claims a name. On network file systems link may report an error for a link that was made: the two names
-// then are one file.
+// link claims a name. On network file systems link may report an error for a link that was made:
+// the two names then are one file.
 func (l *Local) link(old, name string) error {
 	err := os.Link(old, name)
 	if err == nil {
@@ -204,8 +206,8 @@ func (l *Local) link(old, name string) error {
 	return err
 }
 
-// makeDir makes a folder and its parents. Each folder's entry is synced once by this process, also when another
-// process made it, for that one may not have come to its own sync.
+// makeDir makes a folder and its parents. Each folder's entry is synced once by this process, also
+// when another process made it, for that one may not have come to its own sync.
 func (l *Local) makeDir(dir string) error {
 	l.mu.Lock()
 	known := l.dirs[dir]

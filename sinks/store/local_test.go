@@ -39,7 +39,8 @@ func TestLocalStopsAfterFailedSync(t *testing.T) {
 	}
 }
 
-// Without its folder's entry on disk an object vanishes at power loss, and so does a folder without its parent's.
+// Without its folder's entry on disk an object vanishes at power loss, and so does a folder without
+// its parent's.
 func TestLocalSyncsFileAndFolders(t *testing.T) {
 	root := t.TempDir()
 	l, err := OpenLocal(root)

@@ -45,12 +45,13 @@ var (
 	ErrCrashed  = errors.New("process crashed")
 )
 
-// Hook decides on each operation, just before it takes effect: of a create after write was called. It is called
-// without a lock, so it may block (to interleave two writers) or use the store through another handle.
+// Hook decides on each operation, just before it takes effect: of a create after write was called.
+// It is called without a lock, so it may block (to interleave two writers) or use the store through
+// another handle.
 type Hook func(op Op, key string) Fault
 
-// Memory is a Store in memory, for tests and simulation. A value is one process's handle; With makes handles of
-// other processes over the same objects:
+// Memory is a Store in memory, for tests and simulation. A value is one process's handle; With
+// makes handles of other processes over the same objects:
 //
 //	m := store.NewMemory()
 //	n := 0

@@ -1,8 +1,9 @@
 // Package store is object storage: the one place that knows how bytes become durable.
 //
-// It owns atomic creation (put-if-absent) and nothing else: no retries, no formats. Every implementation passes
-// storetest.Conformance, which races writers for one key. Keys are slash-separated, relative, of plain
-// ASCII letters, digits and "._=-"; a key is never reused for other bytes, but for Replace.
+// It owns atomic creation (put-if-absent) and nothing else: no retries, no formats. Every
+// implementation passes storetest.Conformance, which races writers for one key. Keys are
+// slash-separated, relative, of plain ASCII letters, digits and "._=-"; a key is never reused for
+// other bytes, but for Replace.
 package store
 
 import (
@@ -23,19 +24,20 @@ var (
 	ErrUnknown = errors.New("outcome unknown")
 )
 
-// Store keeps objects. All methods may be called concurrently, from any number of processes.
-// Five methods: Replace is there for the two hints that are overwritten (_last_checkpoint, broker address);
-// nothing that matters is written by it.
+// Store keeps objects. All methods may be called concurrently, from any number of processes. Five
+// methods: Replace is there for the two hints that are overwritten (_last_checkpoint, broker
+// address); nothing that matters is written by it.
 type Store interface {
 	// Open gives random access to an object; ErrNotFound if there is none. The caller closes it.
 	Open(ctx context.Context, key string) (Object, error)
-	// Create makes the object if the key is free: all of it, durable, or nothing. ErrExists when it is not free,
-	// ErrUnknown when the answer was lost. write is called once, before the key is claimed; its error is returned
-	// and nothing is left.
+	// Create makes the object if the key is free: all of it, durable, or nothing. ErrExists when it
+	// is not free, ErrUnknown when the answer was lost. write is called once, before the key is
+	// claimed; its error is returned and nothing is left.
 	Create(ctx context.Context, key string, write func(io.Writer) error) error
 	// Replace overwrites or makes the object atomically.
 	Replace(ctx context.Context, key string, data []byte) error
-	// List yields the objects whose key begins with prefix and is greater than after, in order of key.
+	// List yields the objects whose key begins with prefix and is greater than after, in order of
+	// key.
 	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
 	// Delete removes the object; no error when there is none.
 	Delete(ctx context.Context, key string) error

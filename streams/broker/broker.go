@@ -91,6 +91,11 @@ func (b *Broker) open(opts Options) error {
 	if port == 0 {
 		port = b.lastPort()
 	}
+	// From here on the address is unknown: the port of the last start may be another's.
+	err = os.Remove(filepath.Join(b.dir, addrFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if b.cluster, err = b.serve(id, port, opts); err != nil && opts.Port == 0 && port != 0 {
 		b.cluster, err = b.serve(id, 0, opts) // the last port is taken
 	}
@@ -165,18 +170,34 @@ func (b *Broker) Trim(ctx context.Context, topic string, partition int, before i
 	return nil
 }
 
-// Find gives the address of the broker that serves the folder; false when none answers.
+// Find gives the address of the broker that serves the folder, waiting for one that is starting;
+// false when there is none. Of two commands that both find none and both start, one gets ErrLocked
+// and does well to look again.
 func Find(dir string) (addr string, ok bool) {
-	text, err := os.ReadFile(filepath.Join(dir, addrFile))
+	for end := time.Now().Add(findPatience); time.Now().Before(end); time.Sleep(findPause) {
+		if !locked(filepath.Join(dir, lockFile)) {
+			return "", false
+		}
+		if addr, ok = answering(filepath.Join(dir, addrFile)); ok {
+			return addr, true
+		}
+	}
+	return "", false
+}
+
+const (
+	findPatience = 5 * time.Second
+	findPause    = 50 * time.Millisecond
+)
+
+// answering reads an address and says whether something answers there.
+func answering(file string) (addr string, ok bool) {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return "", false
 	}
 	addr = strings.TrimSpace(string(text))
-	if !locked(filepath.Join(dir, lockFile)) { // the port may be another's by now
-		return "", false
-	}
-	const patience = 2 * time.Second
-	conn, err := net.DialTimeout("tcp", addr, patience)
+	conn, err := net.DialTimeout("tcp", addr, findPatience)
 	if err != nil {
 		return "", false
 	}

@@ -157,6 +157,16 @@ func TestFind(t *testing.T) {
 	defer ln.Close()
 	_, ok = Find(dir)
 	require.False(t, ok)
+	lock, err := acquire(filepath.Join(dir, lockFile)) // another process is starting
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(filepath.Join(dir, addrFile)))
+	go func() {
+		time.Sleep(300 * time.Millisecond)
+		_ = write(filepath.Join(dir, addrFile), addr)
+	}()
+	_, ok = Find(dir)
+	require.True(t, ok, "it is waited for")
+	require.NoError(t, lock.Close())
 	b = start(t, dir)
 	defer b.Close()
 	require.NotEqual(t, addr, b.Addr(), "the last port was taken")

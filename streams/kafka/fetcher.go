@@ -23,7 +23,7 @@ type FetchOptions struct {
 	MaxBytes  int           // of one response; 8 MiB. A batch that is larger comes whole all the same
 	MaxWait   time.Duration // for something to come; 500 ms
 	MaxRecord int           // decoded bytes of one record, beyond which it is Oversized; 16 MiB
-	Budget    int           // decoded bytes of one Poll; 64 MiB
+	Budget    int           // decoded bytes of one Poll; 32 MiB
 }
 
 // Chunk is what a Poll has of one partition.
@@ -80,7 +80,7 @@ func NewFetcher(c *Client, as []Assignment, opts FetchOptions) *Fetcher {
 	orDefault(&opts.MaxBytes, 8<<20)
 	orDefault(&opts.MaxWait, 500*time.Millisecond)
 	orDefault(&opts.MaxRecord, 16<<20)
-	orDefault(&opts.Budget, 64<<20)
+	orDefault(&opts.Budget, 32<<20)
 	f := &Fetcher{client: c, opts: opts, bufs: map[int32][]byte{}}
 	for _, a := range as {
 		cur := &cursor{Assignment: a}

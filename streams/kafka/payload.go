@@ -59,6 +59,11 @@ func (p *payload) read(b []byte) (n int) {
 
 // varint reads a signed integer as the record format writes it.
 func (p *payload) varint() (int64, bool) {
+	if len(p.rest) > 0 && p.rest[0] < 0x80 { // nearly all are one byte
+		v := int64(p.rest[0]>>1) ^ -int64(p.rest[0]&1)
+		p.rest = p.rest[1:]
+		return v, true
+	}
 	p.fill(binary.MaxVarintLen64)
 	v, n := binary.Varint(p.rest)
 	if n <= 0 {
@@ -118,11 +123,12 @@ type arena struct {
 	free    []byte
 	used    int // slabs in use
 	headers []Header
+	last    []Header // of the record before: the next one has the same names, as a rule
 	names   map[string]string
 }
 
 func (a *arena) reset() {
-	a.used, a.free, a.headers = 0, nil, a.headers[:0]
+	a.used, a.free, a.headers, a.last = 0, nil, a.headers[:0], nil
 }
 
 func (a *arena) alloc(n int) []byte {
@@ -147,8 +153,11 @@ const (
 	nameMax  = 64
 )
 
-// name gives the string of a header name, one copy of each.
-func (a *arena) name(b []byte) string {
+// name gives the string of the i-th header's name, one copy of each.
+func (a *arena) name(i int, b []byte) string {
+	if i < len(a.last) && a.last[i].Name == string(b) {
+		return a.last[i].Name
+	}
 	if s, ok := a.names[string(b)]; ok {
 		return s
 	}

@@ -172,6 +172,9 @@ func (p *Producer) write(ctx context.Context, to destination, ms []*Message) err
 	}
 	var code kafkago.Error
 	if errors.As(res.Error, &code) { // the code alone: a broker's message may quote the record
+		if code == kafkago.Unknown {
+			return fmt.Errorf("the broker could not write (is its disk full?): %w", code)
+		}
 		return code
 	}
 	return res.Error

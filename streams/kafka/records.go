@@ -71,8 +71,7 @@ func (s *scan) next(a *arena, limit int) (Record, bool) {
 	if s.ended {
 		return Record{}, false
 	}
-	if s.index == 0 && (s.count < 0 || int64(s.count) > s.last-s.base+1 || s.in.src == nil &&
-		s.in.err != nil) {
+	if s.index == 0 && (s.count < 0 || s.in.src == nil && s.in.err != nil) {
 		return s.rest(), true
 	}
 	if s.index == s.count {
@@ -190,7 +189,7 @@ func (p *payload) headers(count int, a *arena) ([]Header, bool) {
 		return nil, true
 	}
 	from := len(a.headers)
-	for range count {
+	for i := range count {
 		name, ok := p.field()
 		if !ok || name == nil {
 			return nil, false
@@ -199,7 +198,8 @@ func (p *payload) headers(count int, a *arena) ([]Header, bool) {
 		if !ok {
 			return nil, false
 		}
-		a.headers = append(a.headers, Header{Name: a.name(name), Value: value})
+		a.headers = append(a.headers, Header{Name: a.name(i, name), Value: value})
 	}
-	return a.headers[from:len(a.headers):len(a.headers)], true
+	a.last = a.headers[from:len(a.headers):len(a.headers)]
+	return a.last, true
 }

@@ -184,7 +184,7 @@ func malformed() map[string]*fixture {
 		"bytes behind the headers": {14, 0, 0, 0, 1, 1, 0, 0},
 		"nothing":                  {},
 	} {
-		add(name, func(f *fixture) { f.payload = payload })
+		add(name, func(f *fixture) { f.payload, f.count, f.last = payload, 1, 0 })
 	}
 	for name, codec := range map[string]uint16{"gzip": codecGzip, "snappy": codecSnappy,
 		"lz4":  codecLZ4,

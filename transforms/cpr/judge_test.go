@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -157,6 +158,11 @@ func TestJudgeReal(t *testing.T) {
 				t.Logf("file %d unit %d: %s", i, u.Nr, rows[0].Finding)
 			}
 			upserts += max(0, len(rows)-6)
+			held := slices.ContainsFunc(rows, func(r schemas.Row) bool {
+				return r.Op == schemas.OpUpsert && r.Dataset == "borger.person"
+			})
+			// Also the dead, emigrated and renumbered, who have no 002. Those of B live in Greenland.
+			require.Equal(t, layout == cpr.A, held, "file %d unit %d", i, u.Nr)
 			return nil
 		}))
 	}

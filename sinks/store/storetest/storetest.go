@@ -1,7 +1,7 @@
 // Package storetest is what every store.Store must pass.
 //
-// It owns the contract's tests and no store. It refuses a store that lets two writers win one key, shows a part of an
-// object, or lists out of order:
+// It owns the contract's tests and no store. It refuses a store that lets two writers win one key,
+// shows a part of an object, or lists out of order:
 //
 //	func TestConformance(t *testing.T) {
 //		storetest.Conformance(t, func(t *testing.T) store.Store { return store.NewMemory() })
@@ -167,10 +167,12 @@ func notFound(ctx context.Context, st store.Store) error {
 }
 
 func badKeys(ctx context.Context, st store.Store) error {
-	for _, k := range []string{"", "/a", "a/", "a//b", "..", "../a", "a/../../b", "./a", "a b", "Børn", "a%2Fb", "a\\b",
+	for _, k := range []string{"", "/a", "a/", "a//b", "..", "../a", "a/../../b", "./a", "a b", "Børn",
+		"a%2Fb", "a\\b",
 		"a\x00", "_tmp/x", "_tmp", strings.Repeat("a", 1000)} {
 		_, err := st.Open(ctx, k)
-		for _, err := range []error{err, store.CreateBytes(ctx, st, k, nil), st.Replace(ctx, k, nil), st.Delete(ctx, k)} {
+		others := []error{store.CreateBytes(ctx, st, k, nil), st.Replace(ctx, k, nil), st.Delete(ctx, k)}
+		for _, err := range append(others, err) {
 			if !errors.Is(err, store.ErrKey) {
 				return fmt.Errorf("key %q: %v, want ErrKey", k, err)
 			}
@@ -191,7 +193,8 @@ func list(ctx context.Context, st store.Store) error {
 	}
 	var all []error
 	for _, after := range append([]string{"", "a", "a/", "a/0", "a/1", "a/b", "z"}, keys...) {
-		for _, prefix := range []string{"", "a", "a/", "a/b", "b/", "b/_delta_log/0", keys[6], "b/_delta_log/00000000000000000001.", "c"} {
+		for _, prefix := range []string{"", "a", "a/", "a/b", "b/", "b/_delta_log/0", keys[6],
+			"b/_delta_log/00000000000000000001.", "c"} {
 			var want []string
 			for _, k := range keys {
 				if strings.HasPrefix(k, prefix) && k > after {
@@ -243,7 +246,8 @@ func readers(ctx context.Context, st store.Store) error {
 		wg.Go(func() {
 			for off := i; off+10 <= len(b); off += 97 {
 				part := make([]byte, 10)
-				if n, err := o.ReadAt(part, int64(off)); n != 10 || err != nil && err != io.EOF || !bytes.Equal(part, b[off:off+10]) {
+				n, err := o.ReadAt(part, int64(off))
+				if n != 10 || err != nil && err != io.EOF || !bytes.Equal(part, b[off:off+10]) {
 					errs[i] = fmt.Errorf("read at %d: %d bytes, %v", off, n, err)
 				}
 			}
