@@ -9,10 +9,12 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// DuplicateDays is the delivery window: a second record with an event id of the last 35 days is a duplicate.
+// DuplicateDays is the delivery window: a second record with an event id of the last 35 days is a
+// duplicate.
 const DuplicateDays = 35
 
-// idDaysKept is how long event ids are held: a window before the oldest day that can still be delivered for.
+// idDaysKept is how long event ids are held: a window before the oldest day that can still be
+// delivered for.
 const idDaysKept = 2*DuplicateDays + 1
 
 // Seal is what a source says of a day: its control count.
@@ -23,8 +25,8 @@ type Seal struct {
 	order   schemas.Row
 }
 
-// Account (regnskab) is what landed of one system for one municipality and delivery day, by distinct event id.
-// Accepted holds warned ones too; Parked those parked in part.
+// Account (regnskab) is what landed of one system for one municipality and delivery day, by
+// distinct event id. Accepted holds warned ones too; Parked those parked in part.
 type Account struct {
 	Accepted, Ignored, Parked        int64
 	Duplicates, Conflicts, Heartbeat int64
@@ -44,8 +46,9 @@ type accountKey struct {
 	day     schemas.Day
 }
 
-// Accounts count what landed of one system, up to one journal entry. Not safe for concurrent use; a View is.
-// Control rows have the schemas.ControlEvent; every other row of ordinal 0 is a record.
+// Accounts count what landed of one system, up to one journal entry. Not safe for concurrent use;
+// a View is. Control rows have the schemas.ControlEvent; every other row of ordinal 0 is a
+// record.
 type Accounts struct {
 	Version  int64 // newest entry that is counted; -1 = none
 	accounts map[accountKey]*Account
@@ -55,8 +58,8 @@ type Accounts struct {
 
 // NewAccounts counts from nothing.
 func NewAccounts() *Accounts {
-	return &Accounts{Version: -1, accounts: map[accountKey]*Account{}, ids: map[schemas.Kommunekode]*idSet{},
-		newest: schemas.Always}
+	return &Accounts{Version: -1, newest: schemas.Always, accounts: map[accountKey]*Account{},
+		ids: map[schemas.Kommunekode]*idSet{}}
 }
 
 // View is the accounts of one system as they stood at one journal entry. Read-only.
@@ -83,8 +86,8 @@ func cloneMap[K comparable, V any](m map[K]V) map[K]V {
 	return c
 }
 
-// Of gives the account of a municipality and day; what the system says of all municipalities at once (National)
-// is added. nil = nothing was said.
+// Of gives the account of a municipality and day; what the system says of all municipalities at
+// once (National) is added. nil = nothing was said.
 func (v *View) Of(k schemas.Kommunekode, d schemas.Day) *Account {
 	own, all := v.accounts[accountKey{k, d}], v.accounts[accountKey{schemas.National, d}]
 	switch {
@@ -131,8 +134,8 @@ func (a *Accounts) of(k schemas.Kommunekode, d schemas.Day) *Account {
 	return x
 }
 
-// Add counts a row: a record (ordinal 0), a seal or a heartbeat; others are passed over. The last record of an
-// event id, in order of the journal, decides its outcome.
+// Add counts a row: a record (ordinal 0), a seal or a heartbeat; others are passed over. The last
+// record of an event id, in order of the journal, decides its outcome.
 func (a *Accounts) Add(r *schemas.Row) {
 	a.newest = max(a.newest, r.Leverance)
 	switch {
@@ -163,30 +166,28 @@ func (a *Accounts) record(r *schemas.Row) {
 		a.ids[r.Kommune] = set
 	}
 	id := fingerprint([]byte(r.EventID))
-	info := idInfo{day: r.Leverance, outcome: classOf(r.Outcome), content: contentOf(r)}
-	old := set.find(id)
-	if old == nil || r.Leverance-old.day > DuplicateDays {
-		set.fresh[id] = info
+	info := newIDInfo(r.Leverance, contentOf(r), classOf(r.Outcome))
+	old, ok := set.find(id)
+	if !ok || old.day() < a.newest-DuplicateDays {
+		set.add(id, info)
 		a.count(r, info, 1)
-		set.settle()
 		return
 	}
-	x := a.of(r.Kommune, old.day)
+	x := a.of(r.Kommune, old.day())
 	x.Duplicates++
-	if old.content != info.content {
+	if old.content() != info.content() {
 		x.Conflicts++
 	}
-	if old.outcome != info.outcome {
-		x.add(old.outcome, -1)
-		x.add(info.outcome, 1)
+	if old.class() != info.class() {
+		x.add(old.class(), -1)
+		x.add(info.class(), 1)
 	}
-	info.day = old.day
-	set.put(id, info)
+	set.put(id, newIDInfo(old.day(), info.content(), info.class()))
 }
 
 func (a *Accounts) count(r *schemas.Row, info idInfo, by int64) {
-	x := a.of(r.Kommune, info.day)
-	x.add(info.outcome, by)
+	x := a.of(r.Kommune, info.day())
+	x.add(info.class(), by)
 	if f := fileOf(r.EventID); f != "" {
 		x.Files[f] += by
 	}
@@ -206,8 +207,8 @@ func (a *Account) add(class uint8, by int64) {
 // accountDays is how long the counts of a day are held.
 const accountDays = 400
 
-// Forget drops event ids that no delivery can repeat any more, and days long gone. What is dropped hangs on the
-// rows counted, not on how often it is called.
+// Forget drops event ids that no delivery can repeat any more, and days long gone. What is
+// dropped hangs on the rows counted, not on how often it is called.
 func (a *Accounts) Forget() {
 	for k := range a.accounts {
 		if k.day < a.newest-accountDays {
@@ -215,7 +216,7 @@ func (a *Accounts) Forget() {
 		}
 	}
 	for _, set := range a.ids {
-		set.forget(a.newest - idDaysKept)
+		set.forget(a.newest - DuplicateDays)
 	}
 }
 
@@ -247,13 +248,14 @@ func contentOf(r *schemas.Row) uint32 {
 		return 0
 	}
 	f := fingerprint(r.Payload)
-	return uint32(f^f>>32) | 1
+	return uint32(f^f>>32)&contentMask | 1
 }
 
 // fileDigits is the length of a SHA-256 in hex.
 const fileDigits = 64
 
-// fileOf is the hash of the file that a unit came from: the ce_id of a feed is hash + running number.
+// fileOf is the hash of the file that a unit came from: the ce_id of a feed is hash + running
+// number.
 func fileOf(eventID string) string {
 	id := eventID[strings.LastIndexByte(eventID, '|')+1:]
 	if len(id) < fileDigits {
@@ -267,14 +269,26 @@ func fileOf(eventID string) string {
 	return id[:fileDigits]
 }
 
-// idInfo is what is held of an event id.
-type idInfo struct {
-	day     schemas.Day
-	content uint32
-	outcome uint8
+// idInfo is what is held of an event id: day (32 bits), fingerprint of the content (30), class
+// (2).
+type idInfo uint64
+
+const (
+	classBits   = 2
+	dayShift    = 32
+	contentMask = 1<<(dayShift-classBits) - 1
+)
+
+func newIDInfo(d schemas.Day, content uint32, class uint8) idInfo {
+	return idInfo(uint32(d))<<dayShift | idInfo(content)<<classBits | idInfo(class)
 }
 
-// idSet holds event ids at 24 bytes each: a sorted part, and a small map of those that came since.
+func (i idInfo) day() schemas.Day { return schemas.Day(int32(i >> dayShift)) }
+func (i idInfo) content() uint32  { return uint32(i>>classBits) & contentMask }
+func (i idInfo) class() uint8     { return uint8(i & (1<<classBits - 1)) }
+
+// idSet holds event ids at 16 bytes each: a sorted part, and a small map of those that came
+// since.
 type idSet struct {
 	sorted []idEntry
 	fresh  map[uint64]idInfo
@@ -285,41 +299,48 @@ type idEntry struct {
 	info idInfo
 }
 
-func (s *idSet) find(id uint64) *idInfo {
+func (s *idSet) find(id uint64) (idInfo, bool) {
 	if x, ok := s.fresh[id]; ok {
-		return &x
+		return x, true
 	}
 	if i, ok := s.search(id); ok {
-		return &s.sorted[i].info
+		return s.sorted[i].info, true
 	}
-	return nil
+	return 0, false
 }
 
 func (s *idSet) search(id uint64) (int, bool) {
-	return slices.BinarySearchFunc(s.sorted, id, func(e idEntry, id uint64) int { return cmp.Compare(e.id, id) })
+	return slices.BinarySearchFunc(s.sorted, id, func(e idEntry, id uint64) int {
+		return cmp.Compare(e.id, id)
+	})
 }
 
+// put replaces what is held of an id that is there.
 func (s *idSet) put(id uint64, info idInfo) {
-	if _, ok := s.fresh[id]; ok {
-		s.fresh[id] = info
-		return
-	}
 	if i, ok := s.search(id); ok {
 		s.sorted[i].info = info
 	}
-}
-
-// settle moves fresh ids into the sorted part when they have grown to an eighth of it.
-func (s *idSet) settle() {
-	const least = 4096
-	if len(s.fresh) < least || len(s.fresh) < len(s.sorted)/8 {
-		return
+	if _, ok := s.fresh[id]; ok {
+		s.fresh[id] = info
 	}
-	s.merge()
 }
 
+// add takes in an id that is new, or was forgotten. Fresh ids move into the sorted part when they
+// have grown to an eighth of it.
+func (s *idSet) add(id uint64, info idInfo) {
+	const least = 4096
+	s.fresh[id] = info
+	if len(s.fresh) >= least && len(s.fresh) >= len(s.sorted)/8 {
+		s.merge()
+	}
+}
+
+// merge keeps, of an id that is in both parts, the fresh one.
 func (s *idSet) merge() {
-	s.sorted = slices.DeleteFunc(s.sorted, func(e idEntry) bool { _, again := s.fresh[e.id]; return again })
+	s.sorted = slices.DeleteFunc(s.sorted, func(e idEntry) bool {
+		_, again := s.fresh[e.id]
+		return again
+	})
 	s.sorted = slices.Grow(s.sorted, len(s.fresh))
 	for id, info := range s.fresh {
 		s.sorted = append(s.sorted, idEntry{id, info})
@@ -330,5 +351,5 @@ func (s *idSet) merge() {
 
 func (s *idSet) forget(before schemas.Day) {
 	s.merge()
-	s.sorted = slices.DeleteFunc(s.sorted, func(e idEntry) bool { return e.info.day < before })
+	s.sorted = slices.DeleteFunc(s.sorted, func(e idEntry) bool { return e.info.day() < before })
 }

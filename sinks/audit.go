@@ -13,30 +13,33 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// AuditDeps is what an audit reads. Without State, Journal or Refold it proves what the delivered root alone can prove:
-// a copy of one municipality's folder is enough.
+// AuditDeps is what an audit reads. Without State, Journal or Refold it proves what the delivered
+// root alone can prove: a copy of one municipality's folder is enough.
 type AuditDeps struct {
 	Tables   store.Store
 	State    store.Store // close state; nil = not looked at
 	Journal  func(ctx context.Context, s schemas.System) (Events, error)
 	Datasets map[schemas.DatasetName]*schemas.Dataset
-	// Refold gives an empty store and an engine that folds into it; the audit calls done when it has compared.
-	// nil = tables are not folded anew.
+	// Refold gives an empty store and an engine that folds into it; the audit calls done when it
+	// has compared. nil = tables are not folded anew.
 	Refold   func(ctx context.Context) (st store.Store, e Engine, done func() error, err error)
 	Progress func(u schemas.Unit) // may be nil
 }
 
-// AuditReport says what was proved and what is wrong. Problems are for people; each names unit, number and mend.
+// AuditReport says what was proved and what is wrong. Problems are for people; each names unit,
+// number and mend.
 type AuditReport struct {
 	Units, Certificates, Tables, Files int
-	Bytes, Rows                        int64 // of files whose SHA-256 was computed; rows compared with the refold
-	Refolded                           int   // units whose tables were folded anew
-	Open                               []string
-	Problems                           []string
+	// of files whose SHA-256 was computed; rows compared with the refold
+	Bytes, Rows int64
+	Refolded    int // units whose tables were folded anew
+	Open        []string
+	Problems    []string
 }
 
-// Audit checks the units (none = every one that has a certificate or a claim). The error is of the world, a store that does not
-// answer; whatever is wrong with what is stored is a problem in the report, and the audit goes on.
+// Audit checks the units (none = every one that has a certificate or a claim). The error is of
+// the world, a store that does not answer; whatever is wrong with what is stored is a problem in
+// the report, and the audit goes on.
 func Audit(ctx context.Context, d AuditDeps, units []schemas.Unit) (*AuditReport, error) {
 	a := &audit{deps: d, report: &AuditReport{}, heads: map[schemas.Unit]*Certificate{},
 		entries: map[schemas.System]map[int64]string{}}
@@ -91,7 +94,8 @@ func (a *audit) problem(u schemas.Unit, n int64, format string, args ...any) {
 	a.report.Problems = append(a.report.Problems, where+": "+fmt.Sprintf(format, args...))
 }
 
-// stored tells an error of what is stored, which is a problem, from one of the store, which ends the audit.
+// stored tells an error of what is stored, which is a problem, from one of the store, which ends
+// the audit.
 func (a *audit) stored(ctx context.Context, u schemas.Unit, n int64, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -141,7 +145,8 @@ func (a *audit) chain(ctx context.Context, u schemas.Unit) ([]*Certificate, erro
 		}
 		a.report.Certificates++
 		if c.Previous != previous && (n == 1 || previous != "") {
-			a.problem(u, n, "names another predecessor than number %d is: one of the two was changed or swapped", n-1)
+			a.problem(u, n,
+				"names another predecessor than number %d is: one of the two was changed or swapped", n-1)
 		}
 		if err := a.claim(ctx, u, c); err != nil {
 			return nil, err
@@ -151,7 +156,8 @@ func (a *audit) chain(ctx context.Context, u schemas.Unit) ([]*Certificate, erro
 	switch {
 	case claimed == last+1:
 		a.report.Open = append(a.report.Open, fmt.Sprintf(
-			"%s: close %d is begun and has no certificate: it is under way, or the next close finishes it", u, claimed))
+			"%s: close %d is begun and has no certificate: it is under way, or the next close finishes it",
+			u, claimed))
 	case claimed > last+1:
 		a.problem(u, last+1, "is missing: close %d was begun after it; restore it from a copy", claimed)
 	}
@@ -197,7 +203,8 @@ func (a *audit) journal(ctx context.Context, u schemas.Unit, chain []*Certificat
 		for _, s := range slices.Sorted(maps.Keys(c.Points)) {
 			p := c.Points[s]
 			if was, ok := before[s]; ok && p.Version < was.Version {
-				a.problem(u, c.Number, "goes back in the journal of %s, from entry %d to %d", s, was.Version, p.Version)
+				a.problem(u, c.Number, "goes back in the journal of %s, from entry %d to %d", s, was.Version,
+					p.Version)
 			}
 			before[s] = p
 			if p.Version < 0 {
@@ -209,7 +216,8 @@ func (a *audit) journal(ctx context.Context, u schemas.Unit, chain []*Certificat
 					return err
 				}
 			} else if hash != p.Hash {
-				a.problem(u, c.Number, "rests on entry %d of the journal of %s, which was changed since", p.Version, s)
+				a.problem(u, c.Number, "rests on entry %d of the journal of %s, which was changed since",
+					p.Version, s)
 			}
 		}
 	}
@@ -225,7 +233,8 @@ func (a *audit) entry(ctx context.Context, s schemas.System, version int64) (str
 		return "", fmt.Errorf("open journal of %s: %w", s, err)
 	}
 	if version > j.Version() {
-		return "", fmt.Errorf("rests on entry %d of the journal of %s, which ends at %d", version, s, j.Version())
+		return "", fmt.Errorf("rests on entry %d of the journal of %s, which ends at %d", version, s,
+			j.Version())
 	}
 	h, err := j.EntryHash(ctx, version)
 	if err != nil {
@@ -248,7 +257,8 @@ func (a *audit) state(ctx context.Context, u schemas.Unit, c *Certificate) error
 		return a.stored(ctx, u, c.Number, fmt.Errorf("read close state: %w", err))
 	}
 	if hashOf(b) != c.State.SHA256 || int64(len(b)) != c.State.Bytes {
-		a.problem(u, c.Number, "names a close state that was changed since: it is folded anew from the journal")
+		a.problem(u, c.Number,
+			"names a close state that was changed since: it is folded anew from the journal")
 	}
 	return nil
 }
@@ -282,8 +292,10 @@ func (a *audit) tables(ctx context.Context, u schemas.Unit, chain []*Certificate
 	return nil
 }
 
-// table replays a Delta log: each version is named by one certificate and lists what that certificate says.
-func (a *audit) table(ctx context.Context, u schemas.Unit, prefix string, named map[int64]*TableRef) error {
+// table replays a Delta log: each version is named by one certificate and lists what that
+// certificate says.
+func (a *audit) table(ctx context.Context, u schemas.Unit, prefix string,
+	named map[int64]*TableRef) error {
 	log := delta.Open(a.deps.Tables, prefix)
 	s := &delta.Snapshot{Version: -1}
 	last := slices.Max(slices.Collect(maps.Keys(named)))
@@ -316,8 +328,10 @@ func (a *audit) table(ctx context.Context, u schemas.Unit, prefix string, named 
 	return nil
 }
 
-// beyond looks for a version that no certificate names; one is allowed while its close is under way.
-func (a *audit) beyond(ctx context.Context, u schemas.Unit, prefix string, log *delta.Log, last int64) error {
+// beyond looks for a version that no certificate names; one is allowed while its close is under
+// way.
+func (a *audit) beyond(ctx context.Context, u schemas.Unit, prefix string, log *delta.Log,
+	last int64) error {
 	commit, _, err := log.Entry(ctx, last+1)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil

@@ -14,9 +14,10 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// refold makes every unit's tables anew from the journal, up to the positions of its newest certificate, in an empty
-// store, and compares rows. It does so by the protocol itself: it claims number 1 with what the certificate pins, and
-// has a closer finish the claim. Units that saw the same national certificate are folded together.
+// refold makes every unit's tables anew from the journal, up to the positions of its newest
+// certificate, in an empty store, and compares rows. It does so by the protocol itself: it claims
+// number 1 with what the certificate pins, and has a closer finish the claim. Units that saw the
+// same national certificate are folded together.
 func (a *audit) refold(ctx context.Context) error {
 	groups := map[CertificateRef][]schemas.Unit{}
 	for u, c := range a.heads {
@@ -59,7 +60,8 @@ func (a *audit) refoldGroup(ctx context.Context, units []schemas.Unit) (err erro
 	if err != nil {
 		return err
 	}
-	r := &refolding{audit: a, store: st, closer: NewCloser(Deps{Journal: a.deps.Journal, Tables: st, Engine: engine,
+	r := &refolding{audit: a, store: st, closer: NewCloser(Deps{Journal: a.deps.Journal, Tables: st,
+		Engine:     engine,
 		Agreements: none, Datasets: a.deps.Datasets, Writer: "audit"})}
 	national := map[schemas.Area]*Certificate{}
 	for _, u := range units {
@@ -102,7 +104,8 @@ func (r *refolding) finish(ctx context.Context, heads map[schemas.Unit]*Certific
 	units := slices.SortedFunc(maps.Keys(heads), compareUnits)
 	for _, u := range units {
 		c := heads[u]
-		claim := &Claim{Format: CertificateFormat, Kind: KindClaim, Unit: c.Unit, Number: 1, Points: c.Points,
+		claim := &Claim{Format: CertificateFormat, Kind: KindClaim, Unit: c.Unit, Number: 1,
+			Points:    c.Points,
 			Leverance: c.Leverance, Now: c.Now, Agreements: c.Agreements, Engine: c.Engine,
 			Fingerprints: c.Fingerprints, Writer: "audit"}
 		if n := national[u.Area]; n != nil {
@@ -159,7 +162,8 @@ type rowSet map[uint64]int
 func (r *refolding) compareTable(ctx context.Context, u schemas.Unit, ds *schemas.Dataset) error {
 	head := r.heads[u]
 	rows, n := rowSet{}, int64(0)
-	err := ReadRows(ctx, r.deps.Tables, ds, u, ReadOptions{Certificate: head.Number, Table: OnlyCurrent},
+	err := ReadRows(ctx, r.deps.Tables, ds, u, ReadOptions{Certificate: head.Number,
+		Table: OnlyCurrent},
 		func(cells []Cell) error {
 			n++
 			rows[rowHash(ds, cells)]++
@@ -187,7 +191,8 @@ func (r *refolding) compareTable(ctx context.Context, u schemas.Unit, ds *schema
 		tooMany, missing = tooMany+max(x, 0), missing+max(-x, 0)
 	}
 	if tooMany+missing > 0 {
-		r.problem(u, head.Number, "%s: %d rows are not what the journal gives, %d that it gives are missing",
+		r.problem(u, head.Number,
+			"%s: %d rows are not what the journal gives, %d that it gives are missing",
 			ds.Name, tooMany, missing)
 	}
 	return nil
@@ -195,7 +200,7 @@ func (r *refolding) compareTable(ctx context.Context, u schemas.Unit, ds *schema
 
 // rowHash leaves out registreret_*: when we knew is what a fold from nothing cannot tell.
 func rowHash(ds *schemas.Dataset, cells []Cell) uint64 {
-	columns := DeliveredColumns(ds, ReadOptions{Table: OnlyCurrent})
+	columns := DeliveredColumns(ds)
 	kept, names := make([]Cell, 0, len(cells)), make([]schemas.Column, 0, len(cells))
 	for i, c := range columns {
 		if !strings.HasPrefix(c.Name, "registreret_") {

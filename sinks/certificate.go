@@ -16,7 +16,8 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// CertificateFormat is the number that certificates and claims carry (docs/decisions/0004-certificate.md).
+// CertificateFormat is the number that certificates and claims carry
+// (docs/decisions/0004-certificate.md).
 const CertificateFormat = 1
 
 // Kinds of certificates.
@@ -45,8 +46,8 @@ type FileRef struct {
 	Rows   int64  `json:"raekker"`
 }
 
-// TableRef is one Delta table as a certificate names it. Digest fixes every live file of that version; New are
-// those that this close added, Removed those that it took out.
+// TableRef is one Delta table as a certificate names it. Digest fixes every live file of that
+// version; New are those that this close added, Removed those that it took out.
 type TableRef struct {
 	Version int64     `json:"version"`
 	Since   int64     `json:"siden"` // number of the certificate that made this version
@@ -85,13 +86,15 @@ type AgreementRef struct {
 	Reporter schemas.Kommunekode `json:"indberetter,omitempty"`
 }
 
-// Claim pins everything that close Number of a unit depends on. Whoever finishes it finishes this very close.
+// Claim pins everything that close Number of a unit depends on. Whoever finishes it finishes this
+// very close.
 type Claim struct {
-	Format       int               `json:"format"`
-	Kind         string            `json:"slags"`
-	Unit         string            `json:"enhed"`
-	Number       int64             `json:"nr"`
-	Previous     string            `json:"forrige"` // SHA-256 of the certificate before; "" at the first
+	Format int    `json:"format"`
+	Kind   string `json:"slags"`
+	Unit   string `json:"enhed"`
+	Number int64  `json:"nr"`
+	// SHA-256 of the certificate before; "" at the first
+	Previous     string            `json:"forrige"`
 	Points       Points            `json:"positioner"`
 	Leverance    string            `json:"leverance"`
 	Now          schemas.Instant   `json:"nu"` // deadlines are judged at this moment
@@ -104,22 +107,23 @@ type Claim struct {
 
 // Certificate is one close of one unit. It holds no personal data.
 type Certificate struct {
-	Format       int                       `json:"format"`
-	Kind         string                    `json:"slags"`
-	Unit         string                    `json:"enhed"`
-	Number       int64                     `json:"nr"`
-	Leverance    string                    `json:"leverance"`
-	Previous     string                    `json:"forrige"`
-	Claim        string                    `json:"krav_sha256"`
-	Now          schemas.Instant           `json:"nu"`
-	Points       Points                    `json:"positioner"`
-	National     *CertificateRef           `json:"national,omitempty"`
-	Tables       map[string]*DatasetRef    `json:"tabeller"`
-	State        *FileRef                  `json:"lukketilstand,omitempty"`
-	Days         []DayReport               `json:"dage"`
-	Calendar     map[string]DayState       `json:"kalender"`
-	Settled      string                    `json:"afgjort_til"` // each expected day up to this one has its final state
-	Began        map[schemas.System]string `json:"begyndt"`     // first day of delivery of each system
+	Format    int                    `json:"format"`
+	Kind      string                 `json:"slags"`
+	Unit      string                 `json:"enhed"`
+	Number    int64                  `json:"nr"`
+	Leverance string                 `json:"leverance"`
+	Previous  string                 `json:"forrige"`
+	Claim     string                 `json:"krav_sha256"`
+	Now       schemas.Instant        `json:"nu"`
+	Points    Points                 `json:"positioner"`
+	National  *CertificateRef        `json:"national,omitempty"`
+	Tables    map[string]*DatasetRef `json:"tabeller"`
+	State     *FileRef               `json:"lukketilstand,omitempty"`
+	Days      []DayReport            `json:"dage"`
+	Calendar  map[string]DayState    `json:"kalender"`
+	// each expected day up to this one has its final state
+	Settled      string                    `json:"afgjort_til"`
+	Began        map[schemas.System]string `json:"begyndt"` // first day of delivery of each system
 	Counts       Counts                    `json:"antal"`
 	Incomplete   []string                  `json:"ufuldstaendige_snapshots,omitempty"`
 	Agreements   []AgreementRef            `json:"tilslutninger"`
@@ -133,10 +137,11 @@ type Certificate struct {
 
 // Counts tell what a close did with its statements.
 type Counts struct {
-	Rows    int64 `json:"haendelser"`          // statements read for this close
-	Late    int64 `json:"forsinkede"`          // of them, for days that had their final state
-	Clipped int64 `json:"afskaaret,omitempty"` // cut or dropped because another agreement owns the time
-	Parked  int64 `json:"parkeret"`            // records of the unit's sources that are parked now
+	Rows int64 `json:"haendelser"` // statements read for this close
+	Late int64 `json:"forsinkede"` // of them, for days that had their final state
+	// cut or dropped because another agreement owns the time
+	Clipped int64 `json:"afskaaret,omitempty"`
+	Parked  int64 `json:"parkeret"` // records of the unit's sources that are parked now
 }
 
 // Hash is the SHA-256 of the certificate's stored bytes.
@@ -169,11 +174,16 @@ func hashOf(b []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-// createOrRead puts bytes if the key is free and gives back what holds the key. A lost answer is resolved by
-// reading back; only a key that is still free is tried again.
+// createAttempts bounds how often a put is tried again whose answer was lost and that did not
+// happen.
+const createAttempts = 5
+
+// createOrRead puts bytes if the key is free and gives back what holds the key. A lost answer is
+// resolved by reading back; only a key that is still free is tried again.
 func createOrRead(ctx context.Context, st store.Store, key string, b []byte) ([]byte, error) {
-	for {
-		err := store.CreateBytes(ctx, st, key, b)
+	var err error
+	for range createAttempts {
+		err = store.CreateBytes(ctx, st, key, b)
 		switch {
 		case err == nil:
 			return b, nil
@@ -191,10 +201,11 @@ func createOrRead(ctx context.Context, st store.Store, key string, b []byte) ([]
 			return nil, err
 		}
 	}
+	return nil, fmt.Errorf("create %s: %w", key, err)
 }
 
-// decodeStrict reads canonical JSON only: any other form of the same value is refused, so that one value has
-// one hash.
+// decodeStrict reads canonical JSON only: any other form of the same value is refused, so that
+// one value has one hash.
 func decodeStrict(key string, b []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
@@ -235,7 +246,8 @@ func decodeCertificate(u schemas.Unit, n int64, b []byte) (*Certificate, error) 
 		return nil, err
 	}
 	if c.Unit != u.String() || c.Number != n || c.Kind != KindClose {
-		return nil, fmt.Errorf("read %s: is %s %s number %d: the file was moved", key, c.Kind, c.Unit, c.Number)
+		return nil, fmt.Errorf("read %s: is %s %s number %d: the file was moved", key, c.Kind, c.Unit,
+			c.Number)
 	}
 	return c, nil
 }
@@ -250,14 +262,16 @@ func decodeClaim(u schemas.Unit, n int64, b []byte) (*Claim, error) {
 		return nil, err
 	}
 	if c.Unit != u.String() || c.Number != n || c.Kind != KindClaim {
-		return nil, fmt.Errorf("read %s: is %s %s number %d: the file was moved", key, c.Kind, c.Unit, c.Number)
+		return nil, fmt.Errorf("read %s: is %s %s number %d: the file was moved", key, c.Kind, c.Unit,
+			c.Number)
 	}
 	return c, nil
 }
 
-// ReadCertificate reads certificate n of a unit and checks its form; store.ErrNotFound where there is none.
-// That it belongs to the chain is said by the next one, or by Head.
-func ReadCertificate(ctx context.Context, st store.Store, u schemas.Unit, n int64) (*Certificate, error) {
+// ReadCertificate reads certificate n of a unit and checks its form; store.ErrNotFound where
+// there is none. That it belongs to the chain is said by the next one, or by Head.
+func ReadCertificate(ctx context.Context, st store.Store, u schemas.Unit, n int64,
+) (*Certificate, error) {
 	b, err := readObject(ctx, st, schemas.CertificateKey(u, n), certificateBytesMax)
 	if err != nil {
 		return nil, err
@@ -266,7 +280,8 @@ func ReadCertificate(ctx context.Context, st store.Store, u schemas.Unit, n int6
 }
 
 // ReadClaim reads the claim of certificate n; store.ErrNotFound where there is none.
-func ReadClaim(ctx context.Context, st store.Store, u schemas.Unit, n int64) (*Claim, string, error) {
+func ReadClaim(ctx context.Context, st store.Store, u schemas.Unit, n int64,
+) (*Claim, string, error) {
 	b, err := readObject(ctx, st, ClaimKey(u, n), certificateBytesMax)
 	if err != nil {
 		return nil, "", err
@@ -275,45 +290,52 @@ func ReadClaim(ctx context.Context, st store.Store, u schemas.Unit, n int64) (*C
 	return c, hashOf(b), err
 }
 
-// Head gives the newest certificate of a unit, nil where there is none. A stale list is no danger: the number
-// after the last one listed is asked for until there is none. The link to the one before is verified.
+// Head gives the newest certificate of a unit, nil where there is none. A stale list is no
+// danger: the number after the last one listed is asked for until there is none. The link to the
+// one before is verified.
 func Head(ctx context.Context, st store.Store, u schemas.Unit) (*Certificate, error) {
 	return headAfter(ctx, st, u, nil)
 }
 
-func headAfter(ctx context.Context, st store.Store, u schemas.Unit, known *Certificate) (*Certificate, error) {
-	last := int64(0)
-	after := ""
+// headAfter goes on from a certificate that this process has read, without a list.
+func headAfter(ctx context.Context, st store.Store, u schemas.Unit, known *Certificate,
+) (*Certificate, error) {
 	if known != nil {
-		last, after = known.Number, schemas.CertificateKey(u, known.Number)
+		return probeHead(ctx, st, u, known)
 	}
+	last := int64(0)
 	prefix := "bevis/" + u.String() + "/"
-	for info, err := range st.List(ctx, prefix, after) {
+	for info, err := range st.List(ctx, prefix, "") {
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", prefix, err)
 		}
-		if n, ok := certificateNumber(strings.TrimPrefix(info.Key, prefix)); ok && n > last {
+		n, ok := certificateNumber(strings.TrimPrefix(info.Key, prefix))
+		if ok && n > last {
 			last = n
 		}
 	}
-	return probeHead(ctx, st, u, known, last)
+	if last == 0 {
+		return probeHead(ctx, st, u, nil)
+	}
+	head, err := ReadCertificate(ctx, st, u, last)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkLink(ctx, st, u, head); err != nil {
+		return nil, err
+	}
+	return probeHead(ctx, st, u, head)
 }
 
-// probeHead reads forward from the last number that a list showed.
-func probeHead(ctx context.Context, st store.Store, u schemas.Unit, known *Certificate, last int64,
+// probeHead reads forward from a certificate until there is none.
+func probeHead(ctx context.Context, st store.Store, u schemas.Unit, head *Certificate,
 ) (*Certificate, error) {
-	head := known
-	if last > 0 && (known == nil || last > known.Number) {
-		var err error
-		if head, err = ReadCertificate(ctx, st, u, last); err != nil {
-			return nil, err
-		}
-		if err := checkLink(ctx, st, u, head); err != nil {
-			return nil, err
-		}
-	}
 	for {
-		next, err := ReadCertificate(ctx, st, u, last+1)
+		n := int64(1)
+		if head != nil {
+			n = head.Number + 1
+		}
+		next, err := ReadCertificate(ctx, st, u, n)
 		if errors.Is(err, store.ErrNotFound) {
 			return head, nil
 		}
@@ -321,9 +343,9 @@ func probeHead(ctx context.Context, st store.Store, u schemas.Unit, known *Certi
 			return nil, err
 		}
 		if head != nil && next.Previous != head.hash {
-			return nil, brokenChain(u, next.Number)
+			return nil, brokenChain(u, n)
 		}
-		head, last = next, last+1
+		head = next
 	}
 }
 

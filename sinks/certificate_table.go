@@ -12,22 +12,26 @@ import (
 	"github.com/flis-dk/flis/sinks/delta"
 )
 
-// tableRef reads what a table's version is: the entry must carry the txn of this very close. Now and then it leaves
-// a checkpoint, so that a reader need not replay ten years.
-func tableRef(ctx context.Context, log *delta.Log, version int64, u schemas.Unit, n int64) (*TableRef, error) {
+// tableCheckpoint is the distance between checkpoints of a delivered table.
+const tableCheckpoint = 20
+
+// tableRef reads what a table's version is: the entry must carry the txn of this very close. Now
+// and then it leaves a checkpoint, so that a reader need not replay ten years.
+func tableRef(ctx context.Context, log *delta.Log, version int64, u schemas.Unit,
+	n int64) (*TableRef, error) {
 	commit, raw, err := log.Entry(ctx, version)
 	if err != nil {
 		return nil, err
 	}
 	if got := commit.Txns[u.String()]; got != n {
-		return nil, fmt.Errorf("was made by close %d, not by %d: something else than a close has written the table; "+
-			"restore it from a copy", got, n)
+		return nil, fmt.Errorf("was made by close %d, not by %d: "+
+			"something else than a close has written the table; restore it from a copy", got, n)
 	}
 	snapshot, err := log.Snapshot(ctx, version)
 	if err != nil {
 		return nil, err
 	}
-	if version > 0 && version%checkpointEvery == 0 {
+	if version > 0 && version%tableCheckpoint == 0 {
 		if err := log.Checkpoint(ctx, snapshot); err != nil {
 			return nil, err
 		}
@@ -71,7 +75,8 @@ func rowsOf(a delta.Add) (int64, error) {
 	return *s.Rows, nil
 }
 
-// FilesDigest fixes a set of files: SHA-256 over one line "path\tsha256\tbytes\n" a file, in order of path.
+// FilesDigest fixes a set of files: SHA-256 over one line "path\tsha256\tbytes\n" a file, in
+// order of path.
 func FilesDigest(files map[string]delta.Add) string {
 	var b strings.Builder
 	for _, p := range slices.Sorted(maps.Keys(files)) {
@@ -80,15 +85,17 @@ func FilesDigest(files map[string]delta.Add) string {
 	return hashOf([]byte(b.String()))
 }
 
-// Files are the live files of a table as the certificate names it, each with the SHA-256 to check before it is
-// read (invariant 7). The Delta log says which they are, the certificate that they are the right ones.
+// Files are the live files of a table as the certificate names it, each with the SHA-256 to check
+// before it is read (invariant 7). The Delta log says which they are, the certificate that they
+// are the right ones.
 func (r *TableRef) live(ctx context.Context, log *delta.Log) (map[string]delta.Add, error) {
 	_, raw, err := log.Entry(ctx, r.Version)
 	if err != nil {
 		return nil, err
 	}
 	if hashOf(raw) != r.Entry {
-		return nil, fmt.Errorf("entry %d of the Delta log is not the one that the certificate names", r.Version)
+		return nil, fmt.Errorf("entry %d of the Delta log is not the one that the certificate names",
+			r.Version)
 	}
 	s, err := log.Snapshot(ctx, r.Version)
 	if err != nil {

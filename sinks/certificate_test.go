@@ -15,11 +15,13 @@ var certificateUnit = schemas.Unit{Kommune: "0101", Area: "aeldre"}
 
 func putCertificate(t *testing.T, st store.Store, n int64, previous string) *Certificate {
 	t.Helper()
-	c := &Certificate{Format: CertificateFormat, Kind: KindClose, Unit: certificateUnit.String(), Number: n,
+	c := &Certificate{Format: CertificateFormat, Kind: KindClose, Unit: certificateUnit.String(),
+		Number:   n,
 		Previous: previous, Days: []DayReport{}}
 	b, err := Canonical(c)
 	require.NoError(t, err)
-	require.NoError(t, store.CreateBytes(context.Background(), st, schemas.CertificateKey(certificateUnit, n), b))
+	require.NoError(t, store.CreateBytes(context.Background(), st,
+		schemas.CertificateKey(certificateUnit, n), b))
 	got, err := ReadCertificate(context.Background(), st, certificateUnit, n)
 	require.NoError(t, err)
 	return got
@@ -56,7 +58,8 @@ func TestHead(t *testing.T) {
 func TestCertificateIsReadStrictly(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	good := &Certificate{Format: CertificateFormat, Kind: KindClose, Unit: certificateUnit.String(), Number: 1}
+	good := &Certificate{Format: CertificateFormat, Kind: KindClose, Unit: certificateUnit.String(),
+		Number: 1}
 	canonical, err := Canonical(good)
 	require.NoError(t, err)
 	cases := map[string]struct{ bytes, want string }{
@@ -71,7 +74,8 @@ func TestCertificateIsReadStrictly(t *testing.T) {
 	}
 	for name, c := range cases {
 		st := store.NewMemory()
-		require.NoError(t, store.CreateBytes(ctx, st, schemas.CertificateKey(certificateUnit, 1), []byte(c.bytes)))
+		require.NoError(t, store.CreateBytes(ctx, st, schemas.CertificateKey(certificateUnit, 1),
+			[]byte(c.bytes)))
 		_, err := ReadCertificate(ctx, st, certificateUnit, 1)
 		if c.want == "" {
 			require.NoError(t, err, name)

@@ -14,8 +14,8 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// EngineNumber is raised when the same input may make other rows: an older build then refuses to finish the close
-// that a newer one has claimed.
+// EngineNumber is raised when the same input may make other rows: an older build then refuses to
+// finish the close that a newer one has claimed.
 const EngineNumber = 1
 
 // Events reads one system's journal for the close.
@@ -24,13 +24,14 @@ type Events interface {
 	Version() int64
 	// EntryHash is the SHA-256 of the bytes of an entry.
 	EntryHash(ctx context.Context, version int64) (string, error)
-	// Rows hands fn the rows of the entries in (from, to]: records (ordinal 0, without value), seals and
-	// heartbeats; and, if wanted, the statements with their payload. A row is valid until fn returns.
+	// Rows hands fn the rows of the entries in (from, to]: records (ordinal 0) with
+	// value, seals and heartbeats; and, if wanted, the statements with their payload. A row is
+	// valid until fn returns.
 	Rows(ctx context.Context, from, to int64, statements bool, fn func(*schemas.Row) error) error
 }
 
-// Batch holds the statements of one round by unit, sorted, in bounded memory. Add is called by one goroutine, then
-// Sort once; after that units are folded side by side.
+// Batch holds the statements of one round by unit, sorted, in bounded memory. Add is called by
+// one goroutine, then Sort once; after that units are folded side by side.
 type Batch interface {
 	// Add copies the row.
 	Add(u schemas.Unit, r *schemas.Row) error
@@ -39,8 +40,8 @@ type Batch interface {
 	Close() error
 }
 
-// Engine makes tables of statements. It writes files that nobody reads until an entry or a certificate names them;
-// it commits nothing. The result is a function of FoldInput alone.
+// Engine makes tables of statements. It writes files that nobody reads until an entry or a
+// certificate names them; it commits nothing. The result is a function of FoldInput alone.
 type Engine interface {
 	NewBatch(ctx context.Context) (Batch, error)
 	Fold(ctx context.Context, in *FoldInput) (*FoldResult, error)
@@ -69,7 +70,7 @@ type Deps struct {
 	Fingerprints map[string]string // of schemas and lists that the tables rest on
 	Writer       string            // who this process is
 	Build        string
-	Workers      int // units at a time; 0 = 2
+	Workers      int // units at a time; 0 = 4
 }
 
 // Progress is one thing a round has done.
@@ -82,13 +83,14 @@ type Progress struct {
 // Report is what a round came to. A unit that had nothing new is in none of the lists.
 type Report struct {
 	Closed map[schemas.Unit]*Certificate // made, or finished for another closer
-	Left   []schemas.Unit                // other closers were faster, again and again: the next round goes on
+	// other closers were faster, again and again: the next round goes on
+	Left   []schemas.Unit
 	Failed map[schemas.Unit]error
 }
 
 // Closer makes certificates. It may be stopped at any point and run beside any number of others
-// (docs/decisions/0003-close-protocol.md). What it remembers between rounds only saves reading. Rounds of one Closer
-// run one at a time.
+// (docs/decisions/0003-close-protocol.md). What it remembers between rounds only saves reading.
+// Rounds of one Closer run one at a time.
 type Closer struct {
 	deps     Deps
 	rules    closeRules
@@ -101,13 +103,14 @@ type Closer struct {
 // NewCloser makes a closer that remembers nothing yet.
 func NewCloser(d Deps) *Closer {
 	if d.Workers == 0 {
-		d.Workers = 2
+		d.Workers = 4
 	}
 	if d.Progress == nil {
 		d.Progress = func(Progress) {}
 	}
-	return &Closer{deps: d, rules: closeProtocol(), heads: map[schemas.Unit]*Certificate{}, accounts: map[schemas.System]*Accounts{},
-		quiet: map[schemas.Unit]map[schemas.System]int64{}}
+	return &Closer{deps: d, rules: closeProtocol(), heads: map[schemas.Unit]*Certificate{},
+		accounts: map[schemas.System]*Accounts{},
+		quiet:    map[schemas.Unit]map[schemas.System]int64{}}
 }
 
 // CloseRound is one round of a new closer; a process that closes again and again keeps a Closer.
@@ -118,8 +121,9 @@ func CloseRound(ctx context.Context, d Deps, now time.Time, units []schemas.Unit
 // turnsMax bounds how often a round starts over because other closers were faster.
 const turnsMax = 16
 
-// Round brings the units (none = all) up to the journal as it stands now, and their days up to now. The error
-// is of the world as a whole; a unit's own is in the report and stops no other unit.
+// Round brings the units (none = all) up to the journal as it stands now, and their days up to
+// now. The error is of the world as a whole; a unit's own is in the report and stops no other
+// unit.
 func (c *Closer) Round(ctx context.Context, now time.Time, units []schemas.Unit) (*Report, error) {
 	if len(units) == 0 {
 		units = c.deps.Agreements.Units()
@@ -140,7 +144,8 @@ func (c *Closer) Round(ctx context.Context, now time.Time, units []schemas.Unit)
 	return report, nil
 }
 
-// withNational puts before the units the national unit of each of their areas that has one and has not failed.
+// withNational puts before the units the national unit of each of their areas that has one and
+// has not failed.
 func (c *Closer) withNational(units []schemas.Unit, failed map[schemas.Unit]error) []schemas.Unit {
 	all := map[schemas.Unit]bool{}
 	for _, u := range units {
@@ -165,7 +170,9 @@ func (c *Closer) hasNational(a schemas.Area) bool {
 	return false
 }
 
-func nationalOf(a schemas.Area) schemas.Unit { return schemas.Unit{Kommune: schemas.National, Area: a} }
+func nationalOf(a schemas.Area) schemas.Unit {
+	return schemas.Unit{Kommune: schemas.National, Area: a}
+}
 
 func compareUnits(a, b schemas.Unit) int {
 	return cmp.Or(cmp.Compare(a.Kommune, b.Kommune), cmp.Compare(a.Area, b.Area))
@@ -187,8 +194,8 @@ func (c *Closer) systems(u schemas.Unit, before *Certificate) []schemas.System {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// turn is one attempt of a round: journal positions are fixed at its start. If there are claims that nobody has
-// finished, it finishes those and nothing else.
+// turn is one attempt of a round: journal positions are fixed at its start. If there are claims
+// that nobody has finished, it finishes those and nothing else.
 type turn struct {
 	closer   *Closer
 	now      schemas.Instant
@@ -206,6 +213,7 @@ type standing struct {
 	claim   *Claim // of the next number, made earlier and not finished; nil = none
 	hash    string // of the claim
 	systems []schemas.System
+	err     error
 }
 
 func (t *turn) run(ctx context.Context, todo []schemas.Unit) (again []schemas.Unit, err error) {
@@ -213,16 +221,18 @@ func (t *turn) run(ctx context.Context, todo []schemas.Unit) (again []schemas.Un
 	t.seen, t.broken = Points{}, map[schemas.System]error{}
 	claimed := map[string][]*standing{}
 	var free []*standing
-	for _, u := range todo {
-		s, err := t.stand(ctx, u)
+	for _, s := range t.find(ctx, todo) {
+		if s.err == nil {
+			s.err = t.stand(ctx, s)
+		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if err != nil {
-			t.report.Failed[u] = err
+		if s.err != nil {
+			t.report.Failed[s.unit] = s.err
 			continue
 		}
-		delete(t.report.Failed, u)
+		delete(t.report.Failed, s.unit)
 		if s.claim != nil {
 			k, err := Canonical(s.claim.Points)
 			if err != nil {
@@ -245,39 +255,79 @@ func (t *turn) run(ctx context.Context, todo []schemas.Unit) (again []schemas.Un
 	return slices.DeleteFunc(todo, func(u schemas.Unit) bool { return t.report.Failed[u] != nil }), nil
 }
 
-// stand finds a unit's newest certificate, an unfinished claim, and opens the journals it reads.
-func (t *turn) stand(ctx context.Context, u schemas.Unit) (*standing, error) {
+// find reads where the units are, several at a time: a store answers slowly, and there may be
+// many.
+func (t *turn) find(ctx context.Context, todo []schemas.Unit) []*standing {
 	c := t.closer
-	head, err := headAfter(ctx, c.deps.Tables, u, c.heads[u])
-	if err != nil {
-		return nil, err
+	all := make([]*standing, len(todo))
+	for i, u := range todo {
+		all[i] = &standing{unit: u, before: c.heads[u]}
 	}
-	c.heads[u] = head
-	s := &standing{unit: u, before: head}
-	s.claim, s.hash, err = ReadClaim(ctx, c.deps.Tables, u, s.number())
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
-	}
-	if s.claim != nil {
-		if err := s.checkClaim(); err != nil {
-			return nil, err
+	each(c.deps.Workers, all, func(s *standing) { s.err = s.find(ctx, c.deps.Tables) })
+	for _, s := range all {
+		if s.err == nil {
+			c.heads[s.unit] = s.before
 		}
 	}
-	s.systems = c.systems(u, head)
+	return all
+}
+
+// each calls fn for all, several at a time.
+func each[T any](workers int, all []T, fn func(T)) {
+	if workers = min(workers, len(all)); workers <= 1 {
+		for _, x := range all {
+			fn(x)
+		}
+		return
+	}
+	queue := make(chan T)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for x := range queue {
+				fn(x)
+			}
+		})
+	}
+	for _, x := range all {
+		queue <- x
+	}
+	close(queue)
+	wg.Wait()
+}
+
+// find reads a unit's newest certificate, and the claim of the next if there is one.
+func (s *standing) find(ctx context.Context, st store.Store) (err error) {
+	if s.before, err = headAfter(ctx, st, s.unit, s.before); err != nil {
+		return err
+	}
+	s.claim, s.hash, err = ReadClaim(ctx, st, s.unit, s.number())
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.checkClaim()
+}
+
+// stand opens the journals that a unit reads, and checks that they are those it was closed from.
+func (t *turn) stand(ctx context.Context, s *standing) error {
+	s.systems = t.closer.systems(s.unit, s.before)
 	if s.claim != nil {
 		s.systems = slices.Sorted(maps.Keys(s.claim.Points))
 	}
 	for _, system := range s.systems {
 		if err := t.open(ctx, system); err != nil {
-			return nil, err
+			return err
 		}
 		for _, p := range s.rests(system) {
 			if err := t.reaches(ctx, system, p); err != nil {
-				return nil, fmt.Errorf("close %s: %w", u, err)
+				return fmt.Errorf("close %s: %w", s.unit, err)
 			}
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // rests are the places of a journal that the unit's certificate and claim rest on.
@@ -294,8 +344,8 @@ func (s *standing) rests(system schemas.System) []JournalPoint {
 	return all
 }
 
-// reaches checks that a journal is the one that was closed before. A closer that was faster may have seen more of
-// it: then it is opened again.
+// reaches checks that a journal is the one that was closed before. A closer that was faster may
+// have seen more of it: then it is opened again.
 func (t *turn) reaches(ctx context.Context, system schemas.System, p JournalPoint) error {
 	if p.Version > t.points[system].Version {
 		delete(t.journals, system)
@@ -304,8 +354,8 @@ func (t *turn) reaches(ctx context.Context, system schemas.System, p JournalPoin
 		}
 	}
 	if end := t.points[system].Version; p.Version > end {
-		return fmt.Errorf("a certificate or claim rests on entry %d of the journal of %s, which ends at %d: "+
-			"restore the journal", p.Version, system, end)
+		return fmt.Errorf("a certificate or claim rests on entry %d of the journal of %s, "+
+			"which ends at %d: restore the journal", p.Version, system, end)
 	}
 	if p.Version < 0 || t.points[system] == p || t.seen[system] == p {
 		return nil
@@ -315,8 +365,8 @@ func (t *turn) reaches(ctx context.Context, system schemas.System, p JournalPoin
 		return fmt.Errorf("read entry %d of the journal of %s: %w", p.Version, system, err)
 	}
 	if hash != p.Hash {
-		return fmt.Errorf("entry %d of the journal of %s is not the one that was closed: restore the journal",
-			p.Version, system)
+		return fmt.Errorf("entry %d of the journal of %s is not the one that was closed: "+
+			"restore the journal", p.Version, system)
 	}
 	t.seen[system] = p
 	return nil
@@ -349,8 +399,9 @@ func (s *standing) previous() string {
 
 func (s *standing) checkClaim() error {
 	if s.claim.Previous != s.previous() {
-		return fmt.Errorf("close %s: the claim of number %d was made after another certificate than number %d: "+
-			"one of the two was changed; restore it from a copy", s.unit, s.claim.Number, s.claim.Number-1)
+		return fmt.Errorf("close %s: the claim of number %d was made after another certificate "+
+			"than number %d: one of the two was changed; restore it from a copy",
+			s.unit, s.claim.Number, s.claim.Number-1)
 	}
 	if s.claim.Engine > EngineNumber {
 		return fmt.Errorf("close %s: number %d was begun by a newer build (engine %d, this one is %d): "+

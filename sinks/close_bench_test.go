@@ -13,8 +13,9 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// BenchmarkCloseRound closes 98 municipalities: the first load of 196,000 visits, then a day of 19,600 that touches each of
-// them. Files lie on disk. events/s counts statements, from journal to certificate.
+// BenchmarkCloseRound closes 98 municipalities: the first load of 196,000 visits, then a day of
+// 19,600 that touches each of them. Files lie on disk. events/s counts statements, from journal
+// to certificate.
 func BenchmarkCloseRound(b *testing.B) {
 	const municipalities = 98
 	for _, each := range []int{2000, 200} {
@@ -42,16 +43,18 @@ func BenchmarkCloseRound(b *testing.B) {
 	}
 }
 
-// loadedCloser has a closer whose journals hold so many new visits for each municipality. The small load comes after
-// a large one that is closed.
+// loadedCloser has a closer whose journals hold so many new visits for each municipality. The
+// small load comes after a large one that is closed.
 func loadedCloser(b *testing.B, municipalities, each int) (*Closer, time.Time) {
 	ctx := context.Background()
 	st, err := store.OpenLocal(b.TempDir())
 	require.NoError(b, err)
 	var all []schemas.Agreement
 	for k := range municipalities {
-		all = append(all, schemas.Agreement{Kommune: schemas.Kommunekode(fmt.Sprintf("%04d", 101+k)), Area: "aeldre",
-			System: simVendor, From: schemas.Always, To: schemas.Open, Since: schemas.Always, Proof: schemas.ProofNone,
+		all = append(all, schemas.Agreement{Kommune: schemas.Kommunekode(fmt.Sprintf("%04d", 101+k)),
+			Area:   "aeldre",
+			System: simVendor, From: schemas.Always, To: schemas.Open, Since: schemas.Always,
+			Proof:    schemas.ProofNone,
 			Calendar: schemas.Daily})
 	}
 	agreements, err := schemas.NewAgreements(all)
@@ -59,8 +62,9 @@ func loadedCloser(b *testing.B, municipalities, each int) (*Closer, time.Time) {
 	sets := builtinDatasets(b)
 	engine, err := NewTables(TablesConfig{State: st, Delivered: st, Datasets: sets, Dir: b.TempDir()})
 	require.NoError(b, err)
-	c := NewCloser(Deps{Journal: JournalEvents(st), Tables: st, Engine: engine, Agreements: agreements, Datasets: sets,
-		Writer: "bench", Build: "bench", Workers: 8})
+	c := NewCloser(Deps{Journal: JournalEvents(st), Tables: st, Engine: engine,
+		Agreements: agreements, Datasets: sets,
+		Writer: "bench", Build: "bench"})
 	now := time.Date(2026, 3, 3, 22, 0, 0, 0, schemas.Copenhagen)
 	next := int64(0)
 	if each < 1000 {
@@ -73,7 +77,8 @@ func loadedCloser(b *testing.B, municipalities, each int) (*Closer, time.Time) {
 	return c, now
 }
 
-func loadVisits(b *testing.B, st store.Store, all *schemas.Agreements, set *schemas.Dataset, each int, next int64,
+func loadVisits(b *testing.B, st store.Store, all *schemas.Agreements, set *schemas.Dataset,
+	each int, next int64,
 	now time.Time) int64 {
 	ctx := context.Background()
 	j, err := OpenJournal(ctx, st, simVendor)
@@ -83,14 +88,16 @@ func loadVisits(b *testing.B, st store.Store, all *schemas.Agreements, set *sche
 	day := schemas.DayOf(now)
 	for range each {
 		for _, a := range all.All() {
-			r := schemas.Row{Stream: stream, Offset: next, System: simVendor, EventID: fmt.Sprint("//x|", next),
+			r := schemas.Row{Stream: stream, Offset: next, System: simVendor, EventID: fmt.Sprint("//x|",
+				next),
 				Event: "e", Leverance: day, Outcome: schemas.Accepted, Kommune: a.Kommune, Op: schemas.OpRaw,
 				Payload: make([]byte, 120)}
 			require.NoError(b, e.Add(r))
 			r.Ordinal, r.Op, r.Dataset, r.From, r.To = 1, schemas.OpUpsert, simFact, day, schemas.Open
 			r.Key = fmt.Sprint(simVendor, ":", next)
-			r.Payload = payload(b, set, map[string]any{"besoeg_id": r.Key, "cpr": "6101700001", "status": "finished",
-				"dato": int(day), "minutter": 20})
+			r.Payload = payload(b, set, map[string]any{"besoeg_id": r.Key, "cpr": "6101700001",
+				"status": "finished",
+				"dato":   int(day), "minutter": 20})
 			require.NoError(b, e.Add(r))
 			next++
 		}

@@ -9,7 +9,8 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// JournalEvents gives the close the journals that lie in a store. Each is opened once and then only read on.
+// JournalEvents gives the close the journals that lie in a store. Each is opened once and then
+// only read on.
 func JournalEvents(st store.Store) func(context.Context, schemas.System) (Events, error) {
 	var mu sync.Mutex
 	opened := map[schemas.System]*Journal{}
@@ -47,9 +48,11 @@ func (e journalEvents) EntryHash(ctx context.Context, version int64) (string, er
 	return hashOf(data), nil
 }
 
-// Rows reads values of statements only: those of records are the bulk of a journal.
-func (e journalEvents) Rows(ctx context.Context, from, to int64, statements bool, fn func(*schemas.Row) error) error {
-	if err := e.Scan(ctx, from, to, Want{Raw: true}, fn); err != nil {
+// Rows reads the values of records too: by them the accounts tell a record that comes again from
+// one that comes with other content under the same id.
+func (e journalEvents) Rows(ctx context.Context, from, to int64, statements bool,
+	fn func(*schemas.Row) error) error {
+	if err := e.Scan(ctx, from, to, Want{Raw: true, Payload: true}, fn); err != nil {
 		return err
 	}
 	return e.Scan(ctx, from, to, Want{Events: true, Payload: statements}, fn)

@@ -14,8 +14,8 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// closeJudge compares what certificates name with what happened. It shares no step with the closer but the reading
-// of a certificate.
+// closeJudge compares what certificates name with what happened. It shares no step with the
+// closer but the reading of a certificate.
 type closeJudge struct {
 	w  *closeWorld
 	st store.Store
@@ -24,7 +24,8 @@ type closeJudge struct {
 func (j *closeJudge) judge(ctx context.Context, done bool) error {
 	units := []schemas.Unit{nationalOf("borger")}
 	for _, k := range simKommuner {
-		units = append(units, schemas.Unit{Kommune: k, Area: "aeldre"}, schemas.Unit{Kommune: k, Area: "borger"})
+		units = append(units, schemas.Unit{Kommune: k, Area: "aeldre"}, schemas.Unit{Kommune: k,
+			Area: "borger"})
 	}
 	for _, u := range units {
 		if err := j.unit(ctx, u, done); err != nil {
@@ -89,7 +90,8 @@ func (j *closeJudge) link(ctx context.Context, u schemas.Unit, before, c *Certif
 		return fmt.Errorf("is not what was claimed")
 	}
 	for s, p := range c.Points {
-		if want, _ := (&worldEvents{w: j.w, system: s}).EntryHash(ctx, max(p.Version, 0)); p.Version >= 0 && want != p.Hash {
+		if want, _ := (&worldEvents{w: j.w, system: s}).EntryHash(ctx, max(p.Version,
+			0)); p.Version >= 0 && want != p.Hash {
 			return fmt.Errorf("names another entry of %s", s)
 		}
 	}
@@ -111,7 +113,8 @@ func (j *closeJudge) statements(u schemas.Unit, points Points) []schemas.Row {
 	return all
 }
 
-// truth is the table by the rule alone: of each key the greatest statement, unless a greater snapshot lacks it.
+// truth is the table by the rule alone: of each key the greatest statement, unless a greater
+// snapshot lacks it.
 func (j *closeJudge) truth(u schemas.Unit, points Points) map[string]string {
 	own, national := j.statements(u, points), j.statements(nationalOf(u.Area), points)
 	slices.SortFunc(own, func(a, b schemas.Row) int { return schemas.CompareOrder(&a, &b) })
@@ -127,7 +130,8 @@ func (j *closeJudge) truth(u schemas.Unit, points Points) map[string]string {
 	return rows
 }
 
-func (j *closeJudge) tables(ctx context.Context, u schemas.Unit, c *Certificate, before map[string]plainRow,
+func (j *closeJudge) tables(ctx context.Context, u schemas.Unit, c *Certificate,
+	before map[string]plainRow,
 	history []plainRow) (map[string]plainRow, []plainRow, error) {
 	name := simFact
 	if u.Area == "borger" {
@@ -181,7 +185,8 @@ func (j *closeJudge) tables(ctx context.Context, u schemas.Unit, c *Certificate,
 	return got, history, nil
 }
 
-func (j *closeJudge) read(ctx context.Context, u schemas.Unit, name schemas.DatasetName, history bool, t *TableRef,
+func (j *closeJudge) read(ctx context.Context, u schemas.Unit, name schemas.DatasetName,
+	history bool, t *TableRef,
 ) ([]plainRow, error) {
 	if t == nil {
 		return nil, nil
@@ -283,7 +288,8 @@ func (j *closeJudge) proven(u schemas.Unit, c *Certificate, day schemas.Day) err
 	return nil
 }
 
-// noMore: no table has a version that the last certificate does not name, unless its close is under way.
+// noMore: no table has a version that the last certificate does not name, unless its close is
+// under way.
 func (j *closeJudge) noMore(ctx context.Context, u schemas.Unit, last *Certificate) error {
 	next := int64(1)
 	if last != nil {

@@ -4,13 +4,12 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"sync"
 
 	"github.com/flis-dk/flis/schemas"
 )
 
-// pass brings units to one set of journal positions. It reads each journal once, from the least position that any of
-// the units has, closes national units first, then the others side by side.
+// pass brings units to one set of journal positions. It reads each journal once, from the least
+// position that any of the units has, closes national units first, then the others side by side.
 type pass struct {
 	turn   *turn
 	points Points
@@ -72,12 +71,13 @@ func (p *pass) run(ctx context.Context, all []*standing) (again []schemas.Unit, 
 		blocked[u.Area] = blocked[u.Area] || u.Kommune == schemas.National
 	}
 	municipal = p.unblocked(municipal, blocked)
-	p.sideBySide(ctx, municipal)
+	each(p.turn.closer.deps.Workers, municipal, func(s *standing) { p.close(ctx, s) })
 	return p.again, ctx.Err()
 }
 
-// unblocked leaves out units whose area's national unit did not come to the pass's positions: they would see the
-// national rows of another moment than their own. A unit that finishes a claim has its own pinned.
+// unblocked leaves out units whose area's national unit did not come to the pass's positions:
+// they would see the national rows of another moment than their own. A unit that finishes a claim
+// has its own pinned.
 func (p *pass) unblocked(all []*standing, blocked map[schemas.Area]bool) []*standing {
 	return slices.DeleteFunc(all, func(s *standing) bool {
 		if s.claim != nil || !blocked[s.unit.Area] {
@@ -91,30 +91,6 @@ func (p *pass) unblocked(all []*standing, blocked map[schemas.Area]bool) []*stan
 		}
 		return true
 	})
-}
-
-func (p *pass) sideBySide(ctx context.Context, all []*standing) {
-	workers := min(p.turn.closer.deps.Workers, len(all))
-	if workers <= 1 {
-		for _, s := range all {
-			p.close(ctx, s)
-		}
-		return
-	}
-	queue := make(chan *standing)
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			for s := range queue {
-				p.close(ctx, s)
-			}
-		})
-	}
-	for _, s := range all {
-		queue <- s
-	}
-	close(queue)
-	wg.Wait()
 }
 
 // close closes one unit; false: the unit is not at the pass's positions.
@@ -140,7 +116,8 @@ func (p *pass) close(ctx context.Context, s *standing) bool {
 	}
 	c.heads[s.unit] = u.certificate
 	p.turn.report.Closed[s.unit] = u.certificate
-	c.deps.Progress(Progress{Unit: s.unit, Certificate: u.certificate.Number, Rows: u.certificate.Counts.Rows})
+	c.deps.Progress(Progress{Unit: s.unit, Certificate: u.certificate.Number,
+		Rows: u.certificate.Counts.Rows})
 	return true
 }
 
@@ -152,7 +129,8 @@ func versions(p Points) map[schemas.System]int64 {
 	return v
 }
 
-// read goes through the journals of the pass. One that cannot be read fails the units that rest on it, no others.
+// read goes through the journals of the pass. One that cannot be read fails the units that rest
+// on it, no others.
 func (p *pass) read(ctx context.Context) error {
 	p.views = map[schemas.System]*View{}
 	for _, system := range slices.Sorted(maps.Keys(p.points)) {
@@ -182,8 +160,8 @@ type reach struct {
 	from int64
 }
 
-// readSystem reads a journal in stretches inside of which no unit's position and not the accounts' lies, so that each
-// row goes to exactly those who have not seen it.
+// readSystem reads a journal in stretches inside of which no unit's position and not the
+// accounts' lies, so that each row goes to exactly those who have not seen it.
 func (p *pass) readSystem(ctx context.Context, system schemas.System) error {
 	to := p.points[system].Version
 	accounts := p.accounts(system, to)
@@ -224,7 +202,8 @@ func (p *pass) readSystem(ctx context.Context, system schemas.System) error {
 	return nil
 }
 
-// accounts gives the accounts to go on with: the closer's own, or new ones where those are past the position.
+// accounts gives the accounts to go on with: the closer's own, or new ones where those are past
+// the position.
 func (p *pass) accounts(system schemas.System, to int64) *Accounts {
 	c := p.turn.closer
 	a := c.accounts[system]
@@ -238,8 +217,9 @@ func (p *pass) accounts(system schemas.System, to int64) *Accounts {
 	return a
 }
 
-// quietUntil is the entry up to which this process has seen that there is nothing for the unit. Who finishes a claim
-// reads all of it: what the claim pins does not hang on what a process remembers.
+// quietUntil is the entry up to which this process has seen that there is nothing for the unit.
+// Who finishes a claim reads all of it: what the claim pins does not hang on what a process
+// remembers.
 func (p *pass) quietUntil(s *standing, system schemas.System) int64 {
 	if v, ok := p.turn.closer.quiet[s.unit][system]; ok && s.claim == nil {
 		return v

@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,10 +25,11 @@ type closeMistake struct {
 	rules     func(*closeRules)
 	engine    func(*plainEngine)
 	rows      func() func(schemas.System, []schemas.Row) []schemas.Row
-	ownClaims bool // a claim is private to its closer
+	overwrite bool // a claim takes the place of one that is there
 }
 
-// closeSim runs closers over one world, one store operation at a time, in an order that the seed gives.
+// closeSim runs closers over one world, one store operation at a time, in an order that the seed
+// gives.
 type closeSim struct {
 	rng     *rand.Rand
 	w       *closeWorld
@@ -60,16 +62,17 @@ func (s *closeSim) hook(a *closeActor) store.Hook {
 func (s *closeSim) process(st store.Store) *Closer {
 	s.started++
 	writer := fmt.Sprint("w", s.started)
-	if s.mistake.ownClaims {
-		st = ownClaims{st, writer}
+	if s.mistake.overwrite {
+		st = lastClaimWins{st}
 	}
 	engine := &plainEngine{st: st, writer: writer}
 	if s.mistake.engine != nil {
 		s.mistake.engine(engine)
 	}
 	var alter func(schemas.System, []schemas.Row) []schemas.Row
-	c := NewCloser(Deps{Tables: st, Engine: engine, Agreements: simAgreements(), Datasets: simDatasets(),
-		Writer: writer, Workers: 1,
+	c := NewCloser(Deps{Tables: st, Engine: engine, Agreements: simAgreements(),
+		Datasets: simDatasets(),
+		Writer:   writer, Workers: 1,
 		Journal: func(_ context.Context, system schemas.System) (Events, error) {
 			if s.mistake.rows != nil {
 				alter = s.mistake.rows()
@@ -147,8 +150,8 @@ func (s *closeSim) run(ctx context.Context) {
 	}
 }
 
-// settle lets one healthy closer come to the end, two days after all deadlines, and gives the first thing that is
-// wrong.
+// settle lets one healthy closer come to the end, two days after all deadlines, and gives the
+// first thing that is wrong.
 func (s *closeSim) settle(ctx context.Context) error {
 	j := &closeJudge{w: s.w, st: s.shared.With(nil)}
 	if err := j.judge(ctx, false); err != nil {
@@ -175,7 +178,8 @@ func (s *closeSim) settle(ctx context.Context) error {
 }
 
 func simulateClose(seed uint64, m closeMistake) error {
-	s := &closeSim{rng: rand.New(rand.NewPCG(seed, 1)), w: newCloseWorld(seed), shared: store.NewMemory(), mistake: m,
+	s := &closeSim{rng: rand.New(rand.NewPCG(seed, 1)), w: newCloseWorld(seed),
+		shared: store.NewMemory(), mistake: m,
 		fail: []float64{0, 0.01, 0.04}[seed%3]}
 	s.make, s.step = s.process, s.w.step
 	for range 6 {
@@ -192,6 +196,36 @@ func TestCloseSimulation(t *testing.T) {
 	}
 }
 
+// TestCloseDiesAtEachStep: whatever happens to a closer at any one of its store operations, the
+// next one comes to the same end.
+func TestCloseDiesAtEachStep(t *testing.T) {
+	t.Parallel()
+	faults := []store.Fault{store.CrashBefore, store.CrashAfter, store.Refuse, store.LoseRequest,
+		store.LoseAnswer}
+	for _, fault := range faults {
+		for k := 1; ; k++ {
+			s := &closeSim{w: newCloseWorld(11), shared: store.NewMemory()}
+			for range 12 {
+				s.w.step()
+			}
+			n := 0
+			dying := s.process(s.shared.With(func(store.Op, string) store.Fault {
+				if n++; n == k {
+					return fault
+				}
+				return store.Proceed
+			}))
+			report, err := dying.Round(context.Background(), s.w.now, nil)
+			require.NotNil(t, report, "%v", err)
+			require.NoError(t, s.settle(context.Background()), "fault %d at step %d", fault, k)
+			if n < k {
+				require.Greater(t, k, 40, "a closer has steps")
+				break
+			}
+		}
+	}
+}
+
 // closeSeeds is how many seeds are run: 60, or what the environment says.
 func closeSeeds(t *testing.T) uint64 {
 	s := os.Getenv("FLIS_CLOSE_SEEDS")
@@ -203,41 +237,36 @@ func closeSeeds(t *testing.T) uint64 {
 	return n
 }
 
-// ownClaims is a store in which nobody sees another's claim.
-type ownClaims struct {
-	store.Store
-	writer string
-}
+// lastClaimWins is a store that overwrites claims, as a rename does.
+type lastClaimWins struct{ store.Store }
 
-func (o ownClaims) Open(ctx context.Context, key string) (store.Object, error) {
-	return o.Store.Open(ctx, o.own(key))
-}
-
-func (o ownClaims) own(key string) string {
-	if strings.HasSuffix(key, ".krav.json") {
-		return key + "." + o.writer
+func (o lastClaimWins) Create(ctx context.Context, key string, write func(io.Writer) error) error {
+	if !strings.HasSuffix(key, ".krav.json") {
+		return o.Store.Create(ctx, key, write)
 	}
-	return key
-}
-
-func (o ownClaims) Create(ctx context.Context, key string, write func(io.Writer) error) error {
-	return o.Store.Create(ctx, o.own(key), write)
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		return err
+	}
+	return o.Replace(ctx, key, b.Bytes())
 }
 
 // closeMistakes are the ones that the simulation must see.
 func closeMistakes() map[string]closeMistake {
 	return map[string]closeMistake{
-		"certificate before tables":       {rules: func(r *closeRules) { r.publish = certificateThenTables }},
+		"certificate before tables": {rules: func(r *closeRules) {
+			r.publish = certificateThenTables
+		}},
 		"two closers' versions both kept": {rules: func(r *closeRules) { r.commit = commitAnyway }},
 		"positions not pinned": {rules: func(r *closeRules) {
 			r.adopts = func(context.Context, *unitClose, *Claim) (bool, error) { return true, nil }
 		}},
-		"nobody sees another's claim": {ownClaims: true},
-		"late row dropped":            {rows: dropLate},
-		"removed stay kept":           {engine: func(e *plainEngine) { e.keepsStay = true }},
-		"partial day said closed":     {rows: sealLanded},
-		"silence counted as zero":     {rows: sealSilence},
-		"parked counted as accepted":  {rows: hideParked},
+		"the last claim wins":        {overwrite: true},
+		"late row dropped":           {rows: dropLate},
+		"removed stay kept":          {engine: func(e *plainEngine) { e.keepsStay = true }},
+		"partial day said closed":    {rows: sealLanded},
+		"silence counted as zero":    {rows: sealSilence},
+		"parked counted as accepted": {rows: hideParked},
 	}
 }
 
@@ -257,7 +286,8 @@ func TestCloseSimulationSeesMistakes(t *testing.T) {
 	}
 }
 
-func commitAnyway(ctx context.Context, log *delta.Log, version int64, c *delta.Commit) (int64, error) {
+func commitAnyway(ctx context.Context, log *delta.Log, version int64, c *delta.Commit,
+) (int64, error) {
 	for {
 		err := log.Create(ctx, version, c)
 		if !errors.Is(err, store.ErrExists) {
@@ -272,7 +302,8 @@ func certificateThenTables(ctx context.Context, u *unitClose) error {
 	tables := map[string]*DatasetRef{}
 	for _, c := range u.result.Tables {
 		commit := u.tableCommit(c)
-		log := delta.Open(u.pass.turn.closer.deps.Tables, schemas.TablePrefix(u.unit.Kommune, c.Dataset, c.History))
+		log := delta.Open(u.pass.turn.closer.deps.Tables, schemas.TablePrefix(u.unit.Kommune, c.Dataset,
+			c.History))
 		s, err := log.Snapshot(ctx, -1)
 		if errors.Is(err, store.ErrNotFound) {
 			s, err = &delta.Snapshot{Version: -1}, nil
@@ -292,7 +323,8 @@ func certificateThenTables(ctx context.Context, u *unitClose) error {
 			d = &DatasetRef{}
 			tables[string(c.Dataset)] = d
 		}
-		ref := &TableRef{Version: s.Version, Since: u.number(), Entry: hashOf(raw), Digest: FilesDigest(s.Files), Files: len(s.Files)}
+		ref := &TableRef{Version: s.Version, Since: u.number(), Entry: hashOf(raw),
+			Digest: FilesDigest(s.Files), Files: len(s.Files)}
 		for _, a := range s.Files {
 			n, err := rowsOf(a)
 			if err != nil {

@@ -25,10 +25,11 @@ type UnitStatus struct {
 	Lag         map[schemas.System]int64 // entries of the journal since the certificate
 }
 
-// Status reads where units (none = all with an agreement) are. It reads the newest certificates and the heads of the
-// journals, nothing else.
+// Status reads where units (none = all with an agreement) are. It reads the newest certificates
+// and the heads of the journals, nothing else.
 func Status(ctx context.Context, tables store.Store, all *schemas.Agreements,
-	journal func(context.Context, schemas.System) (Events, error), units []schemas.Unit) ([]UnitStatus, error) {
+	journal func(context.Context, schemas.System) (Events, error),
+	units []schemas.Unit) ([]UnitStatus, error) {
 	if len(units) == 0 {
 		units = all.Units()
 	}

@@ -71,8 +71,9 @@ func (r *realClose) real(row schemas.Row) schemas.Row {
 	case row.Dataset == simFact:
 		row.Key = string(simVendor) + ":" + row.Key
 		row.From, row.To = row.Leverance, schemas.Open
-		row.Payload = payload(r.t, r.sets[simFact], map[string]any{"besoeg_id": row.Key, "status": content,
-			"dato": int(row.Leverance)})
+		row.Payload = payload(r.t, r.sets[simFact], map[string]any{"besoeg_id": row.Key,
+			"status": content,
+			"dato":   int(row.Leverance)})
 	case row.Op == schemas.OpUpsert:
 		row.From, row.To = schemas.CivilDay(2020, 1, 1), schemas.Open
 		row.Payload = payload(r.t, r.sets[simState], map[string]any{"cpr": row.Key, "vejkode": content,
@@ -84,13 +85,15 @@ func (r *realClose) real(row schemas.Row) schemas.Row {
 func (r *realClose) deps(st store.Store) Deps {
 	r.started++
 	engine := newTestTables(r.t, st, r.t.TempDir())
-	return Deps{Journal: JournalEvents(st), Tables: st, Engine: engine, Agreements: simAgreements(), Datasets: r.sets,
-		Writer: fmt.Sprint("w", r.started), Build: "test"}
+	return Deps{Journal: JournalEvents(st), Tables: st, Engine: engine, Agreements: simAgreements(),
+		Datasets: r.sets,
+		Writer:   fmt.Sprint("w", r.started), Build: "test"}
 }
 
 func (r *realClose) audit() *AuditReport {
 	st := r.mem.With(nil)
-	report, err := Audit(r.ctx, AuditDeps{Tables: st, State: st, Journal: JournalEvents(st), Datasets: r.sets,
+	report, err := Audit(r.ctx, AuditDeps{Tables: st, State: st, Journal: JournalEvents(st),
+		Datasets: r.sets,
 		Refold: func(context.Context) (store.Store, Engine, func() error, error) {
 			scratch := store.NewMemory()
 			return scratch, newTestTables(r.t, scratch, r.t.TempDir()), func() error { return nil }, nil
@@ -142,7 +145,7 @@ func (r *realClose) settle() {
 
 func TestCloseWithRealTables(t *testing.T) {
 	t.Parallel()
-	for seed := range closeSeeds(t)/30 {
+	for seed := range closeSeeds(t) / 30 {
 		r := newRealClose(t, seed)
 		r.play(8)
 		report := r.audit()
@@ -154,10 +157,11 @@ func TestCloseWithRealTables(t *testing.T) {
 	}
 }
 
-// TestCloseWithRealTablesSideBySide: three closers at once, one store operation at a time, some of which fail or kill.
+// TestCloseWithRealTablesSideBySide: three closers at once, one store operation at a time, some
+// of which fail or kill.
 func TestCloseWithRealTablesSideBySide(t *testing.T) {
 	t.Parallel()
-	for seed := range closeSeeds(t)/60 {
+	for seed := range closeSeeds(t) / 60 {
 		r := newRealClose(t, seed)
 		s := &closeSim{rng: rand.New(rand.NewPCG(seed, 3)), w: r.w, shared: r.mem, fail: 0.005,
 			make: func(st store.Store) *Closer {
@@ -202,14 +206,15 @@ func flip(b []byte) []byte {
 	return b
 }
 
-// TestAuditSeesDamage: what was done to what is stored is named.
-func TestAuditSeesDamage(t *testing.T) {
-	t.Parallel()
+// storedDamage is what is done to what is stored, and how the audit names it.
+type storedDamage struct {
+	damage func(r *realClose)
+	want   string
+}
+
+func storedDamages() map[string]storedDamage {
 	const unit = "bevis/0101/aeldre/"
-	cases := map[string]struct {
-		damage func(r *realClose)
-		want   string
-	}{
+	return map[string]storedDamage{
 		"flipped bit in a file": {func(r *realClose) {
 			for _, k := range r.keys("kommune=0101/aeldre/besoeg/", ".parquet") {
 				r.change(k, flip)
@@ -266,7 +271,11 @@ func TestAuditSeesDamage(t *testing.T) {
 			r.change(c.State.Path, func(b []byte) []byte { return append(b, ' ') })
 		}, "close state"},
 	}
-	for name, c := range cases {
+}
+
+func TestAuditSeesDamage(t *testing.T) {
+	t.Parallel()
+	for name, c := range storedDamages() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRealClose(t, 5)
@@ -279,7 +288,8 @@ func TestAuditSeesDamage(t *testing.T) {
 	}
 }
 
-// TestAuditSeesOtherRows: tables that are whole and well named, but are not what the journal gives.
+// TestAuditSeesOtherRows: tables that are whole and well named, but are not what the journal
+// gives.
 func TestAuditSeesOtherRows(t *testing.T) {
 	t.Parallel()
 	r := newRealClose(t, 6)
@@ -303,7 +313,8 @@ func TestAuditSeesOtherRows(t *testing.T) {
 // forgetful drops every statement on a key that ends in 1 or 2.
 type forgetful struct{ Events }
 
-func (f forgetful) Rows(ctx context.Context, from, to int64, all bool, fn func(*schemas.Row) error) error {
+func (f forgetful) Rows(ctx context.Context, from, to int64, all bool,
+	fn func(*schemas.Row) error) error {
 	return f.Events.Rows(ctx, from, to, all, func(r *schemas.Row) error {
 		if ok, err := path.Match("*[0-3]", r.Key); err != nil || ok {
 			return err

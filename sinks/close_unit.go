@@ -75,8 +75,8 @@ func (u *unitClose) run(ctx context.Context) (end, error) {
 	return endClosed, u.pass.turn.closer.rules.publish(ctx, u)
 }
 
-// closeRules are the decisions that two closers and a crash hang on, as values: the simulation plants a mistake in
-// each and must see it.
+// closeRules are the decisions that two closers and a crash hang on, as values: the simulation
+// plants a mistake in each and must see it.
 type closeRules struct {
 	// adopts takes over the claim that won; false: it was made for other input than was folded.
 	adopts func(ctx context.Context, u *unitClose, theirs *Claim) (bool, error)
@@ -99,7 +99,8 @@ func tablesThenCertificate(ctx context.Context, u *unitClose) error {
 }
 
 // commitOnce: what holds the version already is judged by its txn, by tableRef.
-func commitOnce(ctx context.Context, log *delta.Log, version int64, c *delta.Commit) (int64, error) {
+func commitOnce(ctx context.Context, log *delta.Log, version int64, c *delta.Commit,
+) (int64, error) {
 	if err := log.Create(ctx, version, c); err != nil && !errors.Is(err, store.ErrExists) {
 		return version, err
 	}
@@ -112,7 +113,8 @@ func (u *unitClose) pin(ctx context.Context) (err error) {
 	if u.claim != nil {
 		if u.claim.National != nil {
 			n := u.claim.National
-			if u.national, err = ReadCertificate(ctx, d.Tables, nationalOf(u.unit.Area), n.Number); err != nil {
+			if u.national, err = ReadCertificate(ctx, d.Tables, nationalOf(u.unit.Area),
+				n.Number); err != nil {
 				return fmt.Errorf("close %s: read national certificate: %w", u.unit, err)
 			}
 			if u.national.hash != n.SHA256 {
@@ -123,9 +125,11 @@ func (u *unitClose) pin(ctx context.Context) (err error) {
 		return err
 	}
 	u.agreements = d.Agreements.Unit(u.unit)
-	u.claim = &Claim{Format: CertificateFormat, Kind: KindClaim, Unit: u.unit.String(), Number: u.number(),
-		Previous: u.previous(), Points: Points{}, Now: u.pass.turn.now, Agreements: agreementRefs(u.agreements),
-		Engine: EngineNumber, Fingerprints: d.Fingerprints, Writer: d.Writer}
+	u.claim = &Claim{Format: CertificateFormat, Kind: KindClaim, Unit: u.unit.String(),
+		Number:   u.number(),
+		Previous: u.previous(), Points: Points{}, Now: u.pass.turn.now,
+		Agreements: agreementRefs(u.agreements),
+		Engine:     EngineNumber, Fingerprints: d.Fingerprints, Writer: d.Writer}
 	for _, s := range u.systems {
 		u.claim.Points[s] = u.pass.points[s]
 	}
@@ -176,7 +180,8 @@ func (u *unitClose) olderState(ctx context.Context, d schemas.Day) (DayState, er
 	return DayState{}, nil
 }
 
-// leverance is the greatest day in play, never less than that of the certificate before; Always = none in play.
+// leverance is the greatest day in play, never less than that of the certificate before; Always =
+// none in play.
 func (u *unitClose) leverance() schemas.Day {
 	day := schemas.Always
 	for d := range u.pass.tally[u.unit] {
@@ -212,21 +217,27 @@ func (u *unitClose) fold(ctx context.Context) (err error) {
 	own, national := u.pass.tally[u.unit].sum(), u.pass.tally[nationalFor(u.unit)].sum()
 	if own == 0 && national == 0 && !u.newAgreements() {
 		u.result = &FoldResult{}
+		if u.before != nil {
+			u.result.Incomplete = u.before.Incomplete
+		}
 		return nil
 	}
 	day, err := schemas.ParseDay(u.claim.Leverance)
 	if err != nil {
 		return fmt.Errorf("read claim of %s: %w", u.unit, err)
 	}
-	u.result, err = u.pass.turn.closer.deps.Engine.Fold(ctx, &FoldInput{Unit: u.unit, Number: u.number(),
-		Leverance: day, Agreements: u.agreements, Before: u.before, National: u.national, Batch: u.pass.batch})
+	u.result, err = u.pass.turn.closer.deps.Engine.Fold(ctx, &FoldInput{Unit: u.unit,
+		Number:    u.number(),
+		Leverance: day, Agreements: u.agreements, Before: u.before, National: u.national,
+		Batch: u.pass.batch})
 	if err != nil {
 		return fmt.Errorf("fold %s: %w", u.unit, err)
 	}
 	return nil
 }
 
-// news says whether there is anything to certify: rows of its own, a day's state, a table or close state that differs.
+// news says whether there is anything to certify: rows of its own, a day's state, a table or
+// close state that differs.
 func (u *unitClose) news() bool {
 	return u.pass.tally[u.unit].sum() > 0 || len(u.verdict.reports) > 0 || u.newAgreements() ||
 		u.result.State != nil || len(u.result.Tables) > 0
@@ -273,8 +284,9 @@ func sameInput(a, b *Claim) bool {
 	return errX == nil && errY == nil && bytes.Equal(bx, by)
 }
 
-// commitTables makes the next version of each changed table, history before current: a row that is replaced is at no
-// moment in neither. Whatever version is found there already with this close's txn is this close's.
+// commitTables makes the next version of each changed table, history before current: a row that
+// is replaced is at no moment in neither. Whatever version is found there already with this
+// close's txn is this close's.
 func (u *unitClose) commitTables(ctx context.Context) (map[string]*DatasetRef, error) {
 	tables := map[string]*DatasetRef{}
 	if u.before != nil {
@@ -283,7 +295,9 @@ func (u *unitClose) commitTables(ctx context.Context) (map[string]*DatasetRef, e
 		}
 	}
 	changes := slices.Clone(u.result.Tables)
-	slices.SortStableFunc(changes, func(a, b TableChange) int { return boolInt(b.History) - boolInt(a.History) })
+	slices.SortStableFunc(changes, func(a, b TableChange) int {
+		return boolInt(b.History) - boolInt(a.History)
+	})
 	for _, c := range changes {
 		d := tables[string(c.Dataset)]
 		if d == nil {
@@ -319,7 +333,8 @@ func (r *TableRef) unchanged() *TableRef {
 	return &c
 }
 
-func (u *unitClose) commitTable(ctx context.Context, c TableChange, before *TableRef) (*TableRef, error) {
+func (u *unitClose) commitTable(ctx context.Context, c TableChange, before *TableRef,
+) (*TableRef, error) {
 	version := int64(0)
 	if before != nil {
 		version = before.Version + 1
@@ -337,7 +352,8 @@ func (u *unitClose) commitTable(ctx context.Context, c TableChange, before *Tabl
 	return ref, nil
 }
 
-// tableCommit is the change as this close makes it: by the txn, whoever meets it knows whose it is.
+// tableCommit is the change as this close makes it: by the txn, whoever meets it knows whose it
+// is.
 func (u *unitClose) tableCommit(c TableChange) *delta.Commit {
 	commit := *c.Commit
 	commit.Txns = map[string]int64{u.unit.String(): u.number()}
@@ -346,17 +362,20 @@ func (u *unitClose) tableCommit(c TableChange) *delta.Commit {
 	return &commit
 }
 
-// certify puts the certificate: the commit point. Where one is there already, it is that of this very close.
+// certify puts the certificate: the commit point. Where one is there already, it is that of this
+// very close.
 func (u *unitClose) certify(ctx context.Context, tables map[string]*DatasetRef) error {
 	d := &u.pass.turn.closer.deps
-	c := &Certificate{Format: CertificateFormat, Kind: KindClose, Unit: u.unit.String(), Number: u.number(),
+	c := &Certificate{Format: CertificateFormat, Kind: KindClose, Unit: u.unit.String(),
+		Number:    u.number(),
 		Leverance: u.claim.Leverance, Previous: u.claim.Previous, Claim: u.hash, Now: u.claim.Now,
 		Points: u.claim.Points, National: u.claim.National, Tables: tables, Days: u.verdict.reports,
 		Calendar: u.verdict.calendar, Settled: u.verdict.settled.String(), Began: u.verdict.began,
 		Counts: Counts{Rows: u.pass.tally[u.unit].sum(), Late: u.verdict.late, Clipped: u.result.Clipped,
 			Parked: u.verdict.parked},
-		Incomplete: u.result.Incomplete, Agreements: u.claim.Agreements, Fingerprints: u.claim.Fingerprints,
-		Engine: u.claim.Engine, Writer: d.Writer, Build: d.Build}
+		Incomplete: u.result.Incomplete, Agreements: u.claim.Agreements,
+		Fingerprints: u.claim.Fingerprints,
+		Engine:       u.claim.Engine, Writer: d.Writer, Build: d.Build}
 	if c.State = u.result.State; c.State == nil && u.before != nil {
 		c.State = u.before.State
 	}
@@ -375,8 +394,8 @@ func (u *unitClose) certify(ctx context.Context, tables map[string]*DatasetRef) 
 		return err
 	}
 	if u.certificate.Claim != u.hash {
-		return fmt.Errorf("close %s: certificate %d belongs to another claim than the one that is there: "+
-			"one of the two was changed; restore it from a copy", u.unit, u.number())
+		return fmt.Errorf("close %s: certificate %d belongs to another claim than the one "+
+			"that is there: one of the two was changed; restore it from a copy", u.unit, u.number())
 	}
 	return nil
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// closeWorld is what really happened: the journals of two systems, entry by entry. Closers see it through Events.
+// closeWorld is what really happened: the journals of two systems, entry by entry. Closers see it
+// through Events.
 type closeWorld struct {
 	rng      *rand.Rand
 	now      time.Time
@@ -39,17 +40,21 @@ const (
 var simKommuner = []schemas.Kommunekode{"0101", "0147"}
 
 func newCloseWorld(seed uint64) *closeWorld {
-	return &closeWorld{rng: rand.New(rand.NewPCG(seed, 7)), now: time.Date(2026, 3, 3, 8, 0, 0, 0, schemas.Copenhagen),
-		journals: map[schemas.System][][]schemas.Row{simVendor: nil, simCPR: nil}, silent: map[schemas.Day]bool{}}
+	return &closeWorld{rng: rand.New(rand.NewPCG(seed, 7)), now: time.Date(2026, 3, 3, 8, 0, 0, 0,
+		schemas.Copenhagen),
+		journals: map[schemas.System][][]schemas.Row{simVendor: nil, simCPR: nil},
+		silent:   map[schemas.Day]bool{}}
 }
 
 func simAgreements() *schemas.Agreements {
 	var all []schemas.Agreement
 	for _, k := range simKommuner {
 		all = append(all,
-			schemas.Agreement{Kommune: k, Area: "aeldre", System: simVendor, From: schemas.Always, To: schemas.Open,
+			schemas.Agreement{Kommune: k, Area: "aeldre", System: simVendor, From: schemas.Always,
+				To:    schemas.Open,
 				Proof: schemas.ProofCount, Calendar: schemas.Daily, Deadline: 330},
-			schemas.Agreement{Kommune: k, Area: "borger", System: simCPR, From: schemas.Always, To: schemas.Open,
+			schemas.Agreement{Kommune: k, Area: "borger", System: simCPR, From: schemas.Always,
+				To:    schemas.Open,
 				Proof: schemas.ProofFile, Calendar: schemas.Weekdays, Deadline: 330})
 	}
 	a, err := schemas.NewAgreements(all)
@@ -119,7 +124,8 @@ func (w *closeWorld) events(n int) []schemas.Row {
 		if w.silent[day] {
 			day = w.today()
 		}
-		raw := schemas.Row{Offset: w.offset, EventID: id, Event: "e", Leverance: day, Kommune: k, Op: schemas.OpRaw,
+		raw := schemas.Row{Offset: w.offset, EventID: id, Event: "e", Leverance: day, Kommune: k,
+			Op:      schemas.OpRaw,
 			Outcome: schemas.Accepted, Arrived: schemas.InstantOf(w.now)}
 		if w.pick(12) == 0 {
 			raw.Outcome = schemas.Parked
@@ -148,7 +154,8 @@ func (w *closeWorld) seal(day schemas.Day) []schemas.Row {
 		if w.pick(4) == 0 {
 			n += int64(1 + w.pick(2))
 		}
-		raw := schemas.Row{Offset: w.offset, EventID: fmt.Sprint("seal|", w.offset), Event: schemas.ControlEvent,
+		raw := schemas.Row{Offset: w.offset, EventID: fmt.Sprint("seal|", w.offset),
+			Event:     schemas.ControlEvent,
 			Leverance: day, Kommune: k, Op: schemas.OpRaw, Outcome: schemas.Accepted}
 		s := raw
 		s.Ordinal, s.Op, s.Count, s.Stated = 1, schemas.OpSeal, n, schemas.InstantOf(w.now)
@@ -157,8 +164,8 @@ func (w *closeWorld) seal(day schemas.Day) []schemas.Row {
 	return rows
 }
 
-// landed gives the outcome of each distinct event id of a day in the first entries of a journal; a record that
-// comes again belongs to the day of its first.
+// landed gives the outcome of each distinct event id of a day in the first entries of a journal;
+// a record that comes again belongs to the day of its first.
 func (w *closeWorld) landed(s schemas.System, k schemas.Kommunekode, day schemas.Day, entries int,
 ) map[string]schemas.Outcome {
 	first := map[string]schemas.Day{}
@@ -187,7 +194,8 @@ func (w *closeWorld) cprFile() []schemas.Row {
 	}
 	if w.units > 0 && w.pick(3) == 0 {
 		w.offset++
-		raw := schemas.Row{Offset: w.offset, EventID: fmt.Sprint("segl|", w.offset), Event: schemas.ControlEvent,
+		raw := schemas.Row{Offset: w.offset, EventID: fmt.Sprint("segl|", w.offset),
+			Event:     schemas.ControlEvent,
 			Leverance: w.today(), Kommune: schemas.National, Op: schemas.OpRaw, Outcome: schemas.Accepted}
 		s := raw
 		s.Ordinal, s.Op, s.Key, s.Count = 1, schemas.OpSeal, w.file, w.units
@@ -199,12 +207,14 @@ func (w *closeWorld) cprFile() []schemas.Row {
 	}
 	w.offset++
 	w.units++
-	raw := schemas.Row{Offset: w.offset, EventID: fmt.Sprintf("//cpr|%s-%d", w.file, w.units), Event: "person",
+	raw := schemas.Row{Offset: w.offset, EventID: fmt.Sprintf("//cpr|%s-%d", w.file, w.units),
+		Event:     "person",
 		Leverance: w.today(), Kommune: schemas.National, Op: schemas.OpRaw, Outcome: schemas.Accepted}
 	person := fmt.Sprint("p", w.pick(4))
 	stated := schemas.InstantOf(w.now.Add(-time.Duration(w.pick(72)) * time.Hour))
 	snap := raw
-	snap.Ordinal, snap.Op, snap.Dataset, snap.Scope, snap.Stated = 1, schemas.OpSnapshot, simState, person, stated
+	snap.Ordinal, snap.Op, snap.Dataset, snap.Scope, snap.Stated = 1, schemas.OpSnapshot, simState,
+		person, stated
 	snap.From, snap.Absent = schemas.Always, schemas.AbsentGone
 	rows := []schemas.Row{raw, snap}
 	for i, k := range simKommuner {
@@ -212,7 +222,8 @@ func (w *closeWorld) cprFile() []schemas.Row {
 			continue
 		}
 		m := raw
-		m.Ordinal, m.Op, m.Dataset, m.Scope, m.Key = int32(2+i), schemas.OpUpsert, simState, person, person
+		m.Ordinal, m.Op, m.Dataset, m.Scope, m.Key = int32(2+i), schemas.OpUpsert, simState, person,
+			person
 		m.Kommune, m.Stated, m.Payload = k, stated, []byte(fmt.Sprint("vej", w.pick(3)))
 		rows = append(rows, m)
 	}
@@ -224,7 +235,8 @@ type worldEvents struct {
 	w      *closeWorld
 	system schemas.System
 	length int
-	alter  func(system schemas.System, rows []schemas.Row) []schemas.Row // a planted mistake; nil = none
+	// a planted mistake; nil = none
+	alter func(system schemas.System, rows []schemas.Row) []schemas.Row
 }
 
 func (e *worldEvents) Version() int64 { return int64(e.length) - 1 }
@@ -233,7 +245,8 @@ func (e *worldEvents) EntryHash(_ context.Context, v int64) (string, error) {
 	return hashOf([]byte(fmt.Sprint(e.system, v))), nil
 }
 
-func (e *worldEvents) Rows(_ context.Context, from, to int64, statements bool, fn func(*schemas.Row) error) error {
+func (e *worldEvents) Rows(_ context.Context, from, to int64, statements bool,
+	fn func(*schemas.Row) error) error {
 	for v := from + 1; v <= to; v++ {
 		rows := slices.Clone(e.w.journals[e.system][v])
 		if e.alter != nil {
@@ -251,7 +264,8 @@ func (e *worldEvents) Rows(_ context.Context, from, to int64, statements bool, f
 	return nil
 }
 
-// plainEngine folds in the plainest way, with files of JSON: the protocol is what is tested with it.
+// plainEngine folds in the plainest way, with files of JSON: the protocol is what is tested with
+// it.
 type plainEngine struct {
 	st        store.Store
 	writer    string
@@ -282,8 +296,9 @@ func (e *plainEngine) write(ctx context.Context, prefix string, v any, rows int)
 	if err != nil {
 		return FileRef{}, err
 	}
-	f := FileRef{Path: fmt.Sprintf("%s-%d.json", e.writer, e.files), SHA256: hashOf(b), Bytes: int64(len(b)),
-		Rows: int64(rows)}
+	f := FileRef{Path: fmt.Sprintf("%s-%d.json", e.writer, e.files), SHA256: hashOf(b),
+		Bytes: int64(len(b)),
+		Rows:  int64(rows)}
 	err = e.st.Create(ctx, prefix+"/"+f.Path, func(w io.Writer) error {
 		_, err := w.Write(b)
 		return err
@@ -299,7 +314,8 @@ func (e *plainEngine) read(ctx context.Context, prefix string, f FileRef, v any)
 	return json.Unmarshal(b, v)
 }
 
-func (e *plainEngine) state(ctx context.Context, u schemas.Unit, c *Certificate) (rows []schemas.Row, err error) {
+func (e *plainEngine) state(ctx context.Context, u schemas.Unit,
+	c *Certificate) (rows []schemas.Row, err error) {
 	if c == nil || c.State == nil {
 		return nil, nil
 	}
@@ -379,7 +395,8 @@ func (e *plainEngine) tables(ctx context.Context, in *FoldInput, name schemas.Da
 		}
 	}
 	slices.SortFunc(gone, func(a, b plainRow) int { return strings.Compare(a.Key, b.Key) })
-	same := len(now) == len(old) && !slices.ContainsFunc(now, func(r plainRow) bool { return old[r.Key] != r })
+	same := len(now) == len(old) && !slices.ContainsFunc(now,
+		func(r plainRow) bool { return old[r.Key] != r })
 	if same {
 		return nil
 	}
@@ -396,7 +413,8 @@ func errorsOf(errs ...error) error {
 	return nil
 }
 
-func (e *plainEngine) current(ctx context.Context, in *FoldInput, name schemas.DatasetName, log *delta.Log,
+func (e *plainEngine) current(ctx context.Context, in *FoldInput, name schemas.DatasetName,
+	log *delta.Log,
 ) (map[string]plainRow, []string, error) {
 	old := map[string]plainRow{}
 	if in.Before == nil || in.Before.Tables[string(name)] == nil {
@@ -409,7 +427,8 @@ func (e *plainEngine) current(ctx context.Context, in *FoldInput, name schemas.D
 	var paths []string
 	for p := range files {
 		var rows []plainRow
-		if err := e.read(ctx, schemas.TablePrefix(in.Unit.Kommune, name, false), FileRef{Path: p}, &rows); err != nil {
+		if err := e.read(ctx, schemas.TablePrefix(in.Unit.Kommune, name, false), FileRef{Path: p},
+			&rows); err != nil {
 			return nil, nil, err
 		}
 		for _, r := range rows {
@@ -420,7 +439,8 @@ func (e *plainEngine) current(ctx context.Context, in *FoldInput, name schemas.D
 	return old, paths, nil
 }
 
-func (e *plainEngine) change(ctx context.Context, in *FoldInput, name schemas.DatasetName, history bool,
+func (e *plainEngine) change(ctx context.Context, in *FoldInput, name schemas.DatasetName,
+	history bool,
 	rows []plainRow, removed []string, res *FoldResult) error {
 	if history && len(rows) == 0 {
 		return nil
@@ -430,7 +450,8 @@ func (e *plainEngine) change(ctx context.Context, in *FoldInput, name schemas.Da
 		return err
 	}
 	c := &delta.Commit{Adds: []delta.Add{{Path: f.Path, Size: f.Bytes, DataChange: true,
-		Stats: fmt.Sprintf(`{"numRecords":%d}`, f.Rows), Tags: map[string]string{delta.TagSHA256: f.SHA256}}}}
+		Stats: fmt.Sprintf(`{"numRecords":%d}`, f.Rows),
+		Tags:  map[string]string{delta.TagSHA256: f.SHA256}}}}
 	if in.Before == nil || !hasTable(in.Before, name, history) {
 		c.Metadata = &delta.Metadata{ID: "00000000-0000-4000-8000-000000000001",
 			Schema: []delta.Column{{Name: "a", Type: "string"}}}

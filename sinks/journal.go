@@ -17,11 +17,11 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// Errors of the journal that callers decide on; compare with errors.Is. Every other error is a bad
-// world: stop; a restart resumes exactly.
+// Errors of the journal that callers decide on; compare with errors.Is. Every other error is a
+// bad world: stop; a restart resumes exactly.
 var (
-	// ErrLostRace: another writer moved a stream of the entry. Nothing of it stands; read Progress
-	// again and fetch from there.
+	// ErrLostRace: another writer moved a stream of the entry. Nothing of it stands; read
+	// Progress again and fetch from there.
 	ErrLostRace = errors.New("another writer moved the stream")
 	// ErrEmpty: the entry holds no row and moves no stream.
 	ErrEmpty = errors.New("entry is empty")
@@ -106,6 +106,7 @@ func OpenJournal(ctx context.Context, st store.Store, system schemas.System) (*J
 	return j, nil
 }
 
+// newJournal does no I/O: what it gives knows of no entry yet.
 func newJournal(st store.Store, system schemas.System) *Journal {
 	prefix := schemas.JournalPrefix(system)
 	return &Journal{system: system, prefix: prefix, st: st, log: delta.Open(st, prefix),
@@ -113,12 +114,14 @@ func newJournal(st store.Store, system schemas.System) *Journal {
 		head: journalHead{version: -1}}
 }
 
+// entryKey is the name that Delta gives an entry.
 func (j *Journal) entryKey(version int64) string {
 	return fmt.Sprintf("%s%020d.json", j.logFolder(), version)
 }
 
 func (j *Journal) logFolder() string { return j.prefix + "/_delta_log/" }
 
+// open is step R of the protocol: nothing is believed that does not chain and agree.
 func (j *Journal) open(ctx context.Context) error {
 	s, err := j.snapshot(ctx)
 	if err != nil || s == nil {
@@ -135,8 +138,8 @@ func (j *Journal) open(ctx context.Context) error {
 	return nil
 }
 
-// replay reads back from the entry at version to the newest that names all streams, and follows the
-// hashes forward.
+// replay reads back from the entry at version to the newest that names all streams, and follows
+// the hashes forward.
 func (j *Journal) replay(ctx context.Context, version int64) (journalHead, error) {
 	type read struct {
 		c    *delta.Commit
@@ -167,8 +170,8 @@ func (j *Journal) replay(ctx context.Context, version int64) (journalHead, error
 	return h, nil
 }
 
-// snapshot is nil when the log has no object at all: then there is no journal, rather than one that
-// cannot be read. Of two looks the second sees a journal that was begun between.
+// snapshot is nil when the log has no object at all: then there is no journal, rather than one
+// that cannot be read. Of two looks the second sees a journal that was begun between.
 func (j *Journal) snapshot(ctx context.Context) (*delta.Snapshot, error) {
 	s, err := j.log.Snapshot(ctx, -1)
 	if !errors.Is(err, store.ErrNotFound) {
@@ -186,8 +189,8 @@ func (j *Journal) snapshot(ctx context.Context) (*delta.Snapshot, error) {
 	return nil, nil
 }
 
-// agree compares the positions, which entries carry on, with the txn actions, which the log carries
-// on.
+// agree compares the positions, which entries carry on, with the txn actions, which the log
+// carries on.
 func (h journalHead) agree(txns map[string]int64) error {
 	for s, p := range h.positions {
 		if txns[string(s)] != p.Next {
@@ -240,8 +243,8 @@ func (j *Journal) refresh(ctx context.Context) (int, error) {
 	}
 }
 
-// follow is the head after one more entry. The first entry followed is taken at its word: it names
-// all streams.
+// follow is the head after one more entry. The first entry followed is taken at its word: it
+// names all streams.
 func (h journalHead) follow(c *delta.Commit, data []byte) (journalHead, error) {
 	v := h.version + 1
 	in, err := readInfo(c.Info)
@@ -276,6 +279,7 @@ func (h journalHead) follow(c *delta.Commit, data []byte) (journalHead, error) {
 // isStream tells a stream's txn from one of another purpose, which is not the journal's own.
 func isStream(appID string) bool { return strings.Count(appID, "/") == 2 }
 
+// known is the head as of now; it may be kept, for heads are replaced and not changed.
 func (j *Journal) known() journalHead {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -10,8 +10,9 @@ import (
 	"github.com/flis-dk/flis/sinks/parquet"
 )
 
-// journalColumn is one column of the journal: how it is stored, and where it lies in a row. Exactly
-// one pair of functions is set. null says which value is stored as null, and is nil where none is.
+// journalColumn is one column of the journal: how it is stored, and where it lies in a row.
+// Exactly one pair of functions is set. null says which value is stored as null, and is nil where
+// none is.
 type journalColumn struct {
 	name  string
 	kind  parquet.Kind
@@ -41,12 +42,15 @@ const (
 // heavy are the columns that columnsLight leaves out.
 func (c *journalColumn) heavy() bool { return c.blob != nil }
 
+// field is the column as Parquet and Delta have it. Bytes may be null, for a null value is not an
+// empty one; a number only where a value of it stands for an infinity.
 func (c *journalColumn) field() parquet.Field {
 	return parquet.Field{Name: c.name, Kind: c.kind, Nullable: c.null != nil || c.blob != nil,
 		Dictionary: c.dict, Stats: c.stats}
 }
 
-// validText keeps hostile bytes from making a file that foreign readers refuse: a string column is UTF-8.
+// validText keeps hostile bytes from making a file that foreign readers refuse: a string column
+// is UTF-8.
 func validText(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -54,6 +58,7 @@ func validText(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
+// put appends the row's value; the vector copies it.
 func (c *journalColumn) put(v *parquet.Vector, r *schemas.Row) {
 	switch {
 	case c.text != nil:
@@ -115,12 +120,14 @@ func journalColumns() []journalColumn {
 	}
 }
 
+// textColumn is never null: empty text is "none".
 func textColumn[T ~string](name string, dict, stats bool, at func(*schemas.Row) *T) journalColumn {
 	return journalColumn{name: name, kind: parquet.String, dict: dict, stats: stats,
 		text: func(r *schemas.Row) string { return string(*at(r)) },
 		setT: func(r *schemas.Row, s string) { *at(r) = T(s) }}
 }
 
+// numberColumn is never null; zero is a value.
 func numberColumn[T ~int32 | ~int64](name string, k parquet.Kind, stats bool,
 	at func(*schemas.Row) *T) journalColumn {
 	return journalColumn{name: name, kind: k, stats: stats,
@@ -147,6 +154,7 @@ func flagColumn(name string, at func(*schemas.Row) *bool) journalColumn {
 		setN: func(r *schemas.Row, n int64) { *at(r) = n != 0 }}
 }
 
+// blobColumn has neither a dictionary nor statistics: payloads hold personal data.
 func blobColumn(name string, at func(*schemas.Row) *[]byte) journalColumn {
 	return journalColumn{name: name, kind: parquet.Binary,
 		blob: func(r *schemas.Row) []byte { return *at(r) },
@@ -168,6 +176,7 @@ func fieldsOf(cols []journalColumn) []parquet.Field {
 	return fs
 }
 
+// columnsOf keeps the order of the format; a scan reads only what is in it.
 func columnsOf(p columnPart) []journalColumn {
 	all := journalColumns()
 	if p == columnsAll {
@@ -182,6 +191,7 @@ func columnsOf(p columnPart) []journalColumn {
 	return light
 }
 
+// writeParquet makes one row group of the batch: an entry's size bounds it already.
 func writeParquet(w io.Writer, b *parquet.Batch) (*parquet.Meta, error) {
 	pw, err := parquet.NewWriter(w, b.Fields)
 	if err != nil {
@@ -193,12 +203,12 @@ func writeParquet(w io.Writer, b *parquet.Batch) (*parquet.Meta, error) {
 	return pw.Close()
 }
 
-// blockRows is how many rows are taken out of their columns at a time: small enough to stay in the
-// cache.
+// blockRows is how many rows are taken out of their columns at a time: small enough to stay in
+// the cache.
 const blockRows = 512
 
-// rowUnpacker turns columns into rows. Strings of its rows may be kept for ever, byte slices until
-// the next block.
+// rowUnpacker turns columns into rows. Strings of its rows may be kept for ever, byte slices
+// until the next block.
 type rowUnpacker struct {
 	cols []journalColumn
 	seen []internTable
@@ -227,6 +237,7 @@ func (u *rowUnpacker) each(b *parquet.Batch, fn func(*schemas.Row) error) error 
 	return nil
 }
 
+// load takes rows [lo, lo+n) of column k. A null where the format has none is damage.
 func (u *rowUnpacker) load(k int, v *parquet.Vector, lo, n int) error {
 	c := &u.cols[k]
 	switch {
@@ -254,6 +265,7 @@ func (u *rowUnpacker) load(k int, v *parquet.Vector, lo, n int) error {
 	return nil
 }
 
+// blobAt tells null from empty, as a row does.
 func blobAt(v *parquet.Vector, i int) []byte {
 	if v.Null(i) {
 		return nil
@@ -264,7 +276,8 @@ func blobAt(v *parquet.Vector, i int) []byte {
 	return []byte{}
 }
 
-// loadText makes one string of the block's values and cuts it: one allocation per column and block.
+// loadText makes one string of the block's values and cuts it: one allocation per column and
+// block.
 func (u *rowUnpacker) loadText(c *journalColumn, v *parquet.Vector, lo, n int) {
 	size := 0
 	for i := range n {

@@ -26,10 +26,13 @@ type journalRules struct {
 	all func(before positions, moved moves) positions
 }
 
+// protocol is the honest set: the only one outside tests.
 func protocol() journalRules {
 	return journalRules{follows: (*course).begin, admits: admitNext, all: carryOn}
 }
 
+// admitNext upholds invariant 3: an entry may go on only from where the stream stands now, at the
+// first try and at each later one.
 func admitNext(_ int, from, has int64) error {
 	if from != has {
 		return ErrLostRace
@@ -37,6 +40,7 @@ func admitNext(_ int, from, has int64) error {
 	return nil
 }
 
+// carryOn keeps the anchors of streams that rest.
 func carryOn(before positions, moved moves) positions {
 	all := maps.Clone(before)
 	if all == nil {
@@ -63,10 +67,10 @@ const hashPart = 16
 // createTries bounds how often a file is written whose outcome is unknown.
 const createTries = 5
 
-// Commit makes the entry durable and visible, all of it or nothing: first its files, then the entry
-// of the log that names them (docs/decisions/0001-commit-protocol.md). Nil: it stands. ErrLostRace:
-// nothing stands; begin again from Progress, which is up to date. Another error: unknown;
-// OpenJournal tells, from where it resumes exactly.
+// Commit makes the entry durable and visible, all of it or nothing: first its files, then the
+// entry of the log that names them (docs/decisions/0001-commit-protocol.md). Nil: it stands.
+// ErrLostRace: nothing stands; begin again from Progress, which is up to date. Another error:
+// unknown; OpenJournal tells, from where it resumes exactly.
 func (e *Entry) Commit(ctx context.Context) error {
 	if e.spent {
 		return errSpent
@@ -78,6 +82,7 @@ func (e *Entry) Commit(ctx context.Context) error {
 	return nil
 }
 
+// commit keeps the order that makes a crash harmless: files, then the entry that names them.
 func (e *Entry) commit(ctx context.Context) error {
 	in := e.info()
 	if len(in.Moved) == 0 {
@@ -188,6 +193,8 @@ func (j *Journal) append(ctx context.Context, in *entryInfo, adds []delta.Add) e
 	return err
 }
 
+// claim tries one number after the other until one is ours or a stream of ours has moved. Each
+// number lost is an entry that another writer made, so that all together always get on.
 func (j *Journal) claim(ctx context.Context, in *entryInfo, adds []delta.Add) (int64, error) {
 	j.committing.Lock()
 	defer j.committing.Unlock()
@@ -261,9 +268,9 @@ func (j *Journal) checkpoint(ctx context.Context, version int64) {
 	}
 }
 
-// CommitGap goes past records that are missing: [from, to) of the stream. It is the only way to do
-// so, and the only way for a stream to begin at another offset than 0. from is where the stream
-// stands. The reason says why and who accepted it, without personal data. Errors as of
+// CommitGap goes past records that are missing: [from, to) of the stream. It is the only way to
+// do so, and the only way for a stream to begin at another offset than 0. from is where the
+// stream stands. The reason says why and who accepted it, without personal data. Errors as of
 // Entry.Commit.
 func (j *Journal) CommitGap(ctx context.Context, writer string, stream schemas.Stream,
 	from, to int64, reason string) error {

@@ -13,8 +13,8 @@ import (
 )
 
 // Entry collects what becomes one atomic entry: rows, and how far each stream has been read. Not
-// safe for concurrent use; several entries of one Journal may be filled at once. After Commit it is
-// spent.
+// safe for concurrent use; several entries of one Journal may be filled at once. After Commit it
+// is spent.
 type Entry struct {
 	j       *Journal
 	writer  string
@@ -44,12 +44,14 @@ type course struct {
 	anchor  Anchor
 }
 
+// countKey is what records are counted by: what the close compares with a seal.
 type countKey struct {
 	kommune   schemas.Kommunekode
 	leverance schemas.Day
 	outcome   schemas.Outcome
 }
 
+// compare gives the counts a fixed order: map order must not reach the entry (invariant 5).
 func (k countKey) compare(o countKey) int {
 	return cmp.Or(cmp.Compare(k.kommune, o.kommune), cmp.Compare(k.leverance, o.leverance),
 		cmp.Compare(k.outcome, o.outcome))
@@ -74,8 +76,8 @@ func (p *fingerprints) add(s string) {
 func (p *fingerprints) sorted() []string { return slices.Sorted(maps.Keys(p.all)) }
 
 // NewEntry begins an entry on what is known of the journal now. The writer's id is of lower-case
-// letters, digits and hyphens; it is part of file names, and no two processes that live at the same
-// time have the same.
+// letters, digits and hyphens; it is part of file names, and no two processes that live at the
+// same time have the same.
 func (j *Journal) NewEntry(writer string) *Entry {
 	e := &Entry{j: j, writer: writer, base: j.known(), streams: map[schemas.Stream]*course{},
 		cols: journalColumns(), counts: map[countKey]*recordCount{}}
@@ -83,6 +85,7 @@ func (j *Journal) NewEntry(writer string) *Entry {
 	return e
 }
 
+// batch gives an empty batch, with memory of an earlier entry where there is some.
 func (j *Journal) batch(cols []journalColumn) *parquet.Batch {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -125,7 +128,8 @@ func (j *Journal) giveBack(b *bytes.Buffer) {
 	}
 }
 
-// Size is the memory that the rows take, in bytes: the caller commits at its own threshold. 0 when spent.
+// Size is the memory that the rows take, in bytes: the caller commits at its own threshold. 0
+// when spent.
 func (e *Entry) Size() int {
 	if e.raw == nil {
 		return 0
@@ -134,8 +138,8 @@ func (e *Entry) Size() int {
 }
 
 // Add appends rows and copies what it keeps. The rows of a record come together: ordinal 0, then
-// ascending ordinals; records of a stream come in order of offset, the first at the stream's Next,
-// each at the one after the last (ErrHole; Advance goes past offsets that hold no record).
+// ascending ordinals; records of a stream come in order of offset, the first at the stream's
+// Next, each at the one after the last (ErrHole; Advance goes past offsets that hold no record).
 // ErrLostRace: the stream has moved past the row already. After an error the entry is spent.
 func (e *Entry) Add(rows ...schemas.Row) error {
 	if e.spent {
@@ -152,6 +156,8 @@ func (e *Entry) Add(rows ...schemas.Row) error {
 
 var errSpent = errors.New("entry is spent: begin a new one")
 
+// add checks what would break the journal for its readers; what a row says is the catalog's
+// business.
 func (e *Entry) add(r *schemas.Row) error {
 	if r.System != e.j.system {
 		return fmt.Errorf("row is of system %s, the journal of %s", r.System, e.j.system)
@@ -191,6 +197,7 @@ func (s *course) begin(offset int64) error {
 	return nil
 }
 
+// reach is the course of a stream; at first sight it begins where the stream stands in base.
 func (e *Entry) reach(name schemas.Stream) *course {
 	if e.last != nil && e.last.stream == name {
 		return e.last
@@ -253,6 +260,7 @@ func (e *Entry) moved() moves {
 	return m
 }
 
+// info is the commitInfo but for what depends on the version that the entry gets.
 func (e *Entry) info() *entryInfo {
 	in := &entryInfo{Kind: kindData, Writer: e.writer, Moved: e.moved(), Records: int64(e.raw.Len()),
 		Events: int64(e.events.Len()), Canonical: e.canonical.sorted(), Schemas: e.schemas.sorted()}

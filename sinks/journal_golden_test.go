@@ -71,8 +71,8 @@ func copied(t *testing.T, root string) store.Store {
 	return m
 }
 
-// writeGolden makes a journal that has of everything: both kinds of files, a gap, empty offsets, a
-// checkpoint, a row with every field set.
+// writeGolden makes a journal that has of everything: both kinds of files, a gap, empty offsets,
+// a checkpoint, a row with every field set.
 func writeGolden(t *testing.T) {
 	t.Helper()
 	ctx := context.Background()

@@ -52,6 +52,7 @@ type streamMove struct {
 	Anchor Anchor `json:"anchor,omitzero"`
 }
 
+// sane bounds what a damaged or hostile entry can claim.
 func (m streamMove) sane() bool {
 	return 0 <= m.From && m.From < m.Next && 0 <= m.Empty && m.Empty <= m.Next-m.From
 }

@@ -17,8 +17,9 @@ import (
 
 const killDir = "FLIS_TEST_KILL_DIR"
 
-// TestJournalKilled kills real processes that write to one journal on disk, two at a time, at random
-// moments; what is left must be whole. The simulation covers the moments; this covers the disk.
+// TestJournalKilled kills real processes that write to one journal on disk, two at a time, at
+// random moments; what is left must be whole. The simulation covers the moments; this covers the
+// disk.
 func TestJournalKilled(t *testing.T) {
 	if dir := os.Getenv(killDir); dir != "" {
 		writeUntilKilled(t, dir)

@@ -93,8 +93,8 @@ func (believed) Close() error { return nil }
 
 var errNoAnswer = errors.New("no answer")
 
-// giveUp and stubborn together take a lost answer as failure: the same entry again, under the next
-// number.
+// giveUp and stubborn together take a lost answer as failure: the same entry again, under the
+// next number.
 type giveUp struct{ store.Store }
 
 func (s giveUp) Create(ctx context.Context, key string, write func(io.Writer) error) error {

@@ -19,8 +19,8 @@ type Want struct {
 	Events  bool // ordinals from 1
 	Raw     bool // ordinal 0
 	Payload bool // else Payload, Headers and RawKey are nil, and cost nothing
-	// Datasets limits the events to these and to snapshots of their whole areas; rows that name no
-	// dataset (seals, heartbeats, parked parts) always come. None = no limit.
+	// Datasets limits the events to these and to snapshots of their whole areas; rows that name
+	// no dataset (seals, heartbeats, parked parts) always come. None = no limit.
 	Datasets []schemas.DatasetName
 }
 
@@ -34,10 +34,10 @@ func (w *Want) takes(r *schemas.Row) bool {
 }
 
 // Scan hands fn each row of the entries in (from, to], in the order in which they were written:
-// entry, then raw records before events, then as added. A file is read whole, its SHA-256 compared,
-// and only then opened (invariant 7; ErrDamaged): memory is that of one file. The row is valid
-// until fn returns: CloneRow keeps it; its strings may be kept as they are. An error of fn ends the
-// scan and is returned as it is.
+// entry, then raw records before events, then as added. A file is read whole, its SHA-256
+// compared, and only then opened (invariant 7; ErrDamaged): memory is that of one file. The row
+// is valid until fn returns: CloneRow keeps it; its strings may be kept as they are. An error of
+// fn ends the scan and is returned as it is.
 func (j *Journal) Scan(ctx context.Context, from, to int64, want Want,
 	fn func(*schemas.Row) error) error {
 	s := j.scanner(want)
@@ -64,6 +64,7 @@ func CloneRow(r *schemas.Row) schemas.Row {
 	return c
 }
 
+// journalScanner reads files one after the other, with the same memory.
 type journalScanner struct {
 	j      *Journal
 	want   Want
@@ -81,6 +82,8 @@ func (j *Journal) scanner(want Want) *journalScanner {
 	return &journalScanner{j: j, want: want, fields: fieldsOf(cols), un: newRowUnpacker(cols)}
 }
 
+// entry passes over files that only move rows (compaction): their rows were read in their own
+// entry.
 func (s *journalScanner) entry(ctx context.Context, c *delta.Commit,
 	fn func(*schemas.Row) error) error {
 	for i := range c.Adds {
@@ -101,6 +104,7 @@ type scanStopped struct{ err error }
 
 func (s scanStopped) Error() string { return s.err.Error() }
 
+// file reads one file; errors of fn come back unwrapped.
 func (s *journalScanner) file(ctx context.Context, a *delta.Add,
 	fn func(*schemas.Row) error) error {
 	data, err := s.read(ctx, a)

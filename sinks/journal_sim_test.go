@@ -476,7 +476,8 @@ func TestJournalSimulation(t *testing.T) {
 	}
 }
 
-// Each planted mistake must be caught within a few hundred seeds, or the simulation proves nothing.
+// Each planted mistake must be caught within a few hundred seeds, or the simulation proves
+// nothing.
 func TestJournalSimulationCatches(t *testing.T) {
 	t.Parallel()
 	for name, plant := range mistakes() {

@@ -15,18 +15,18 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// Suspects remembers, over the death of the process, which records were being judged: a record that
-// kills the process twice while it is judged alone is to be parked (POISON). A process that died
-// over a chunk judges it again record by record; that costs time only, so that a death with another
-// cause does no harm.
+// Suspects remembers, over the death of the process, which records were being judged: a record
+// that kills the process twice while it is judged alone is to be parked (POISON). A process that
+// died over a chunk judges it again record by record; that costs time only, so that a death with
+// another cause does no harm.
 //
 //	from, to, ok, err := sus.Range(stream) // ok: judge [from, to) one by one, Alone before each
 //	err = sus.Chunk(stream, from, to)      // before any other chunk is judged
 //
 // A note is one small write to a local file without fsync: it costs microseconds and outlives the
 // process, not the machine, and no record kills a machine. The folder belongs to one process at a
-// time and must be there when the process starts anew; without it nothing is parked as poison, and
-// nothing else is lost. Safe for concurrent use.
+// time and must be there when the process starts anew; without it nothing is parked as poison,
+// and nothing else is lost. Safe for concurrent use.
 type Suspects struct {
 	dir string
 
@@ -34,14 +34,15 @@ type Suspects struct {
 	open map[schemas.Stream]*suspect
 }
 
+// suspect is the note on one stream.
 type suspect struct {
 	f       *os.File
 	at      note
 	foreign bool // at is of a process that died
 }
 
-// note is what a file holds: the chunk [From, To), the record in it that is being judged alone, and
-// how often a process died over records of it that it judged alone.
+// note is what a file holds: the chunk [From, To), the record in it that is being judged alone,
+// and how often a process died over records of it that it judged alone.
 type note struct {
 	From   int64         `json:"from"`
 	To     int64         `json:"to"`
@@ -126,6 +127,7 @@ func (s *Suspects) Close() error {
 	return errors.Join(errs...)
 }
 
+// of opens the stream's file, whose name is a hash: a stream's own has slashes.
 func (s *Suspects) of(stream schemas.Stream) (*suspect, error) {
 	if x, ok := s.open[stream]; ok {
 		return x, nil
@@ -157,6 +159,7 @@ func pathless(err error) error {
 // crcBytes is the checksum in hex that leads a note; the note ends with its line.
 const crcBytes = 8
 
+// write replaces the note. A shorter one leaves the end of a longer one behind its line, unread.
 func (x *suspect) write(n note) error {
 	b, err := json.Marshal(n)
 	if err != nil {
@@ -170,8 +173,8 @@ func (x *suspect) write(n note) error {
 	return nil
 }
 
-// readNote takes a note that is torn as none. A record that was alone when the process died has one
-// death more.
+// readNote takes a note that is torn as none. A record that was alone when the process died has
+// one death more.
 func readNote(f io.Reader) (note, bool, error) {
 	none := note{Alone: -1}
 	line, err := bufio.NewReader(f).ReadBytes('\n')

@@ -50,10 +50,10 @@ func VerifyJournal(ctx context.Context, st store.Store, system schemas.System,
 }
 
 // Verify reads everything from the first entry on: entries contiguous and chained by hash, each
-// file there with its size and SHA-256, the offsets of each stream without a hole but for accepted
-// gaps, each record and event once, as many as the entries count. It goes on after a problem; an
-// error is a world that cannot be read at all, or a newer format. progress is called after each
-// entry and may be nil. Memory is that of one file.
+// file there with its size and SHA-256, the offsets of each stream without a hole but for
+// accepted gaps, each record and event once, as many as the entries count. It goes on after a
+// problem; an error is a world that cannot be read at all, or a newer format. progress is called
+// after each entry and may be nil. Memory is that of one file.
 func (j *Journal) Verify(ctx context.Context,
 	progress func(*JournalAudit)) (*JournalAudit, error) {
 	v := &journalVerifier{j: j, a: &JournalAudit{System: j.system},
@@ -117,6 +117,7 @@ func (v *journalVerifier) snapshot(ctx context.Context, newest int64) error {
 	return nil
 }
 
+// journalVerifier walks the entries; h is where they have led so far.
 type journalVerifier struct {
 	j    *Journal
 	a    *JournalAudit
@@ -129,6 +130,8 @@ func (v *journalVerifier) problem(format string, args ...any) {
 	v.a.Problems = append(v.a.Problems, p)
 }
 
+// entry checks one entry. An error is a store that does not answer, or a newer format; all else
+// is a problem, after which the next entry is still read.
 func (v *journalVerifier) entry(ctx context.Context, n int64) error {
 	before := v.h
 	v.h.version = n
@@ -214,6 +217,7 @@ func (v *journalVerifier) files(ctx context.Context, c *delta.Commit, in *entryI
 	}
 }
 
+// plainText is an error in words for a person who knows files and not our code.
 func plainText(err error) string {
 	if errors.Is(err, store.ErrNotFound) {
 		return "is missing"
@@ -250,7 +254,8 @@ func newEntryRecount(in *entryInfo) *entryRecount {
 		at: map[schemas.Stream]*lastRow{}, faults: map[string]int64{}}
 }
 
-// row takes rows as they lie: ascending (offset, ordinal) of a stream proves each to be there once.
+// row takes rows as they lie: ascending (offset, ordinal) of a stream proves each to be there
+// once.
 func (k *entryRecount) row(r *schemas.Row) error {
 	p := k.last
 	if p == nil || p.stream != r.Stream {
@@ -282,6 +287,7 @@ func (k *entryRecount) row(r *schemas.Row) error {
 	return nil
 }
 
+// differences says in words where the entry and its files do not agree.
 func (k *entryRecount) differences() []string {
 	var out []string
 	for _, f := range slices.Sorted(maps.Keys(k.faults)) {
@@ -329,6 +335,7 @@ func (k *entryRecount) streams() []string {
 	return out
 }
 
+// missing says how far a count is off.
 func missing(n int64) string {
 	if n < 0 {
 		return strings.TrimPrefix(fmt.Sprint(n), "-") + " too many"

@@ -14,11 +14,12 @@ const (
 	ClosedWithReserves = "lukket_med_forbehold"
 )
 
-// calendarDays is how long a certificate carries the states of days on: longer than a delivery can be late.
+// calendarDays is how long a certificate carries the states of days on: longer than a delivery
+// can be late.
 const calendarDays = 62
 
-// DayState is the state of a day as a certificate carries it on. Revised counts the closes that changed a day
-// after its final state.
+// DayState is the state of a day as a certificate carries it on. Revised counts the closes that
+// changed a day after its final state.
 type DayState struct {
 	State   string `json:"tilstand"`
 	Revised int64  `json:"revideret"`
@@ -28,10 +29,11 @@ func (s DayState) final() bool { return s.State == Closed || s.State == ClosedWi
 
 // DayReport is what a certificate says of a day whose state it changes or that it revises.
 type DayReport struct {
-	Day     string         `json:"dag"`
-	State   string         `json:"tilstand"`
-	Revised int64          `json:"revideret"`
-	Late    int64          `json:"forsinkede,omitempty"` // statements of this close for a day that had its final state
+	Day     string `json:"dag"`
+	State   string `json:"tilstand"`
+	Revised int64  `json:"revideret"`
+	// statements of this close for a day that had its final state
+	Late    int64          `json:"forsinkede,omitempty"`
 	Sources []SourceReport `json:"kilder"`
 }
 
@@ -76,8 +78,10 @@ type verdict struct {
 	changed  []schemas.Day // days whose state changes or that are revised
 }
 
-// newJudge finds since when each system delivers: the certificate before knows it, or the accounts.
-func newJudge(u schemas.Unit, all []schemas.Agreement, views map[schemas.System]*View, now schemas.Instant,
+// newJudge finds since when each system delivers: the certificate before knows it, or the
+// accounts.
+func newJudge(u schemas.Unit, all []schemas.Agreement, views map[schemas.System]*View,
+	now schemas.Instant,
 	before *Certificate, rows map[schemas.Day]int64) (*judge, error) {
 	j := &judge{unit: u, views: views, now: now, before: before, rows: rows,
 		began: map[schemas.System]schemas.Day{}, start: schemas.Open}
@@ -113,9 +117,9 @@ func newJudge(u schemas.Unit, all []schemas.Agreement, views map[schemas.System]
 	return j, nil
 }
 
-// expected says whether a source owes a delivery on a day. Days before its agreement's begin are not expected, nor,
-// where the agreement names none, those before its first data; nothing is before the unit's own first data.
-// An agreement that has ended owes nothing.
+// expected says whether a source owes a delivery on a day. Days before its agreement's begin are
+// not expected, nor, where the agreement names none, those before its first data; nothing is
+// before the unit's own first data. An agreement that has ended owes nothing.
 func (j *judge) expected(a *schemas.Agreement, d schemas.Day) bool {
 	if d < j.start || d >= a.To || !Delivers(a.Calendar, d) {
 		return false
@@ -243,7 +247,8 @@ func (j *judge) day(v *verdict, d schemas.Day) error {
 	return nil
 }
 
-// report is the state of a day by the accounts alone; nil where nobody owes or says anything of it.
+// report is the state of a day by the accounts alone; nil where nobody owes or says anything of
+// it.
 func (j *judge) report(d schemas.Day) *DayReport {
 	r := &DayReport{Day: d.String(), State: Closed, Sources: []SourceReport{}}
 	said, deadline := j.rows[d] > 0, schemas.Instant(0)
@@ -285,7 +290,8 @@ func sourceReport(a *schemas.Agreement, account *Account, expected bool) SourceR
 		s.Missing = []string{"intet modtaget"}
 		return s
 	}
-	s.Received, s.Accepted, s.Ignored, s.Parked = account.Distinct(), account.Accepted, account.Ignored, account.Parked
+	s.Received, s.Accepted, s.Ignored, s.Parked = account.Distinct(), account.Accepted,
+		account.Ignored, account.Parked
 	s.Duplicates, s.Conflicts, s.Heartbeats = account.Duplicates, account.Conflicts, account.Heartbeat
 	s.Sealed = account.sealed(a.Proof)
 	s.Missing = account.missing(a.Proof)
@@ -342,7 +348,8 @@ func (a *Account) missingFiles() []string {
 		switch {
 		case f == "" || s.Excerpt:
 		case s.Count != a.Files[f]:
-			m = append(m, fmt.Sprintf("fil %.*s: forseglet %d, modtaget %d", filePrefix, f, s.Count, a.Files[f]))
+			m = append(m, fmt.Sprintf("fil %.*s: forseglet %d, modtaget %d", filePrefix, f, s.Count,
+				a.Files[f]))
 		default:
 			whole++
 		}
@@ -382,5 +389,8 @@ func (j *judge) settle(v *verdict, today schemas.Day) {
 }
 
 func (j *judge) owed(d schemas.Day) bool {
-	return slices.ContainsFunc(j.agreements, func(a schemas.Agreement) bool { return j.expected(&a, d) })
+	return slices.ContainsFunc(j.agreements, func(a schemas.Agreement) bool {
+		return j.expected(&a,
+			d)
+	})
 }

@@ -21,7 +21,8 @@ func Delivers(c schemas.Calendar, d schemas.Day) bool {
 // lastPrayerDay is the last year with Store Bededag as a holiday (Act 214 of 2023).
 const lastPrayerDay = 2023
 
-// Holiday says whether a day is a Danish public holiday by law. 1 May, 5 June, 24 and 31 December are none.
+// Holiday says whether a day is a Danish public holiday by law. 1 May, 5 June, 24 and 31 December
+// are none.
 func Holiday(d schemas.Day) bool {
 	y, m, day := d.Civil().Date()
 	switch {
@@ -50,8 +51,8 @@ func easter(y int) schemas.Day {
 	return schemas.CivilDay(y, time.Month(month), (h+l-7*m+114)%31+1)
 }
 
-// deadlineOf is the moment at which a day is closed whatever is missing: minutes after Danish midnight of the day
-// after, by the clock on the wall.
+// deadlineOf is the moment at which a day is closed whatever is missing: minutes after Danish
+// midnight of the day after, by the clock on the wall.
 func deadlineOf(d schemas.Day, minutes int) schemas.Instant {
 	y, m, day := d.Civil().Date()
 	return schemas.InstantOf(time.Date(y, m, day+1, 0, minutes, 0, 0, schemas.Copenhagen))

@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -20,8 +21,10 @@ func onDay(t *testing.T, s string) schemas.Day {
 
 func TestHolidays(t *testing.T) {
 	t.Parallel()
-	holidays := "2023-05-05 2024-03-28 2024-03-29 2024-03-31 2024-04-01 2024-05-09 2024-05-19 2024-05-20 " +
-		"2026-01-01 2026-04-02 2026-04-03 2026-04-05 2026-04-06 2026-05-14 2026-05-24 2026-05-25 2026-12-25 2026-12-26 " +
+	holidays := "2023-05-05 2024-03-28 2024-03-29 2024-03-31 2024-04-01 2024-05-09 2024-05-19 " +
+		"2024-05-20 " +
+		"2026-01-01 2026-04-02 2026-04-03 2026-04-05 2026-04-06 2026-05-14 2026-05-24 2026-05-25 " +
+		"2026-12-25 2026-12-26 " +
 		"2038-04-25"
 	for _, s := range strings.Fields(holidays) {
 		require.True(t, Holiday(onDay(t, s)), s)
@@ -60,9 +63,11 @@ type proofScene struct {
 const sceneDay = "2026-03-03" // a Tuesday
 
 func newScene(t *testing.T, p schemas.Proof) *proofScene {
-	return &proofScene{t: t, accounts: NewAccounts(), rows: map[schemas.Day]int64{}, all: []schemas.Agreement{{
-		Kommune: "0101", Area: "aeldre", System: "cura", From: schemas.Always, To: schemas.Open, Proof: p,
-		Calendar: schemas.Weekdays, Deadline: 330}}}
+	return &proofScene{t: t, accounts: NewAccounts(), rows: map[schemas.Day]int64{},
+		all: []schemas.Agreement{{
+			Kommune: "0101", Area: "aeldre", System: "cura", From: schemas.Always,
+			To: schemas.Open, Proof: p,
+			Calendar: schemas.Weekdays, Deadline: 330}}}
 }
 
 func (s *proofScene) add(r schemas.Row) {
@@ -91,7 +96,8 @@ func (s *proofScene) judge(now string) *verdict {
 	at, err := time.ParseInLocation("2006-01-02 15:04", now, schemas.Copenhagen)
 	require.NoError(s.t, err)
 	u := schemas.Unit{Kommune: "0101", Area: "aeldre"}
-	j, err := newJudge(u, s.all, map[schemas.System]*View{"cura": s.accounts.View()}, schemas.InstantOf(at), s.before, s.rows)
+	j, err := newJudge(u, s.all, map[schemas.System]*View{"cura": s.accounts.View()},
+		schemas.InstantOf(at), s.before, s.rows)
 	require.NoError(s.t, err)
 	j.older = func(schemas.Day) (DayState, error) { return DayState{}, nil }
 	v, err := j.judge()
@@ -117,16 +123,16 @@ func (v *verdict) text() string {
 	return b.String()
 }
 
-func TestStates(t *testing.T) {
-	t.Parallel()
-	file := strings.Repeat("ab", 32)
-	other := strings.Repeat("cd", 32)
-	cases := map[string]struct {
-		proof schemas.Proof
-		said  func(s *proofScene)
-		now   string
-		want  string
-	}{
+// stateCase is what was said, and what the days are at a moment.
+type stateCase struct {
+	proof schemas.Proof
+	said  func(s *proofScene)
+	now   string
+	want  string
+}
+
+func countStates() map[string]stateCase {
+	return map[string]stateCase{
 		"count agrees": {schemas.ProofCount, func(s *proofScene) {
 			s.record("a", schemas.Accepted)
 			s.record("b", schemas.Ignored)
@@ -163,7 +169,8 @@ func TestStates(t *testing.T) {
 		"silence is not zero": {schemas.ProofCount, func(s *proofScene) {
 			s.record("a", schemas.Accepted)
 			s.seal("", 1)
-		}, "2026-03-05 06:00", "2026-03-03 lukket 0 []\n2026-03-04 lukket_med_forbehold 0 [intet modtaget]\n"},
+		}, "2026-03-05 06:00",
+			"2026-03-03 lukket 0 []\n2026-03-04 lukket_med_forbehold 0 [intet modtaget]\n"},
 		"the last seal counts": {schemas.ProofCount, func(s *proofScene) {
 			s.record("a", schemas.Accepted)
 			s.seal("", 7)
@@ -173,14 +180,31 @@ func TestStates(t *testing.T) {
 			s.record("a", schemas.Accepted)
 			s.seal("", 1)
 		}, "2026-03-04 06:00", "2026-03-03 lukket_med_forbehold 0 [ingen bevis]\n"},
+		"days before the first data owe nothing, nor does a weekend": {schemas.ProofCount,
+			func(s *proofScene) {
+				s.add(schemas.Row{EventID: "a", Outcome: schemas.Accepted, Leverance: onDay(s.t, "2026-03-06")})
+				s.add(schemas.Row{Op: schemas.OpSeal, Ordinal: 1, Count: 1,
+					Leverance: onDay(s.t, "2026-03-06")})
+			}, "2026-03-09 12:00", "2026-03-06 lukket 0 []\n"},
+		"an agreement that never began owes nothing": {schemas.ProofCount, func(*proofScene) {},
+			"2026-03-09 12:00", ""},
+	}
+}
+
+func fileStates() map[string]stateCase {
+	file := strings.Repeat("ab", 32)
+	other := strings.Repeat("cd", 32)
+	return map[string]stateCase{
 		"whole file": {schemas.ProofFile, func(s *proofScene) {
 			s.record("//cura|"+file+"-1", schemas.Accepted)
 			s.record("//cura|"+file+"-2", schemas.Ignored)
 			s.seal(file, 2)
 		}, "2026-03-03 20:00", "2026-03-03 lukket 0 []\n"},
 		"national file": {schemas.ProofFile, func(s *proofScene) {
-			s.add(schemas.Row{EventID: "//cura|" + file + "-1", Kommune: schemas.National, Outcome: schemas.Accepted})
-			s.add(schemas.Row{Op: schemas.OpSeal, Ordinal: 1, Key: file, Count: 1, Kommune: schemas.National})
+			s.add(schemas.Row{EventID: "//cura|" + file + "-1", Kommune: schemas.National,
+				Outcome: schemas.Accepted})
+			s.add(schemas.Row{Op: schemas.OpSeal, Ordinal: 1, Key: file, Count: 1,
+				Kommune: schemas.National})
 		}, "2026-03-03 20:00", "2026-03-03 lukket 0 []\n"},
 		"one file of two": {schemas.ProofFile, func(s *proofScene) {
 			s.record("//cura|"+file+"-1", schemas.Accepted)
@@ -194,12 +218,13 @@ func TestStates(t *testing.T) {
 			s.record("//cura|"+file+"-1", schemas.Accepted)
 			s.add(schemas.Row{Op: schemas.OpSeal, Ordinal: 1, Key: file, Count: 1, Background: true})
 		}, "2026-03-04 06:00", "2026-03-03 lukket_med_forbehold 0 [ingen hel fil]\n"},
-		"days before the first data owe nothing, nor does a weekend": {schemas.ProofCount, func(s *proofScene) {
-			s.add(schemas.Row{EventID: "a", Outcome: schemas.Accepted, Leverance: onDay(s.t, "2026-03-06")})
-			s.add(schemas.Row{Op: schemas.OpSeal, Ordinal: 1, Count: 1, Leverance: onDay(s.t, "2026-03-06")})
-		}, "2026-03-09 12:00", "2026-03-06 lukket 0 []\n"},
-		"an agreement that never began owes nothing": {schemas.ProofCount, func(*proofScene) {}, "2026-03-09 12:00", ""},
 	}
+}
+
+func TestStates(t *testing.T) {
+	t.Parallel()
+	cases := countStates()
+	maps.Copy(cases, fileStates())
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -230,13 +255,15 @@ func TestRevised(t *testing.T) {
 
 	s.record("c", schemas.Parked)
 	v = s.judge("2026-03-04 09:00")
-	require.Equal(t, "2026-03-03 lukket_med_forbehold 2 [forseglet 2, modtaget 3; 1 parkeret]\n", v.text())
+	require.Equal(t, "2026-03-03 lukket_med_forbehold 2 [forseglet 2, modtaget 3; 1 parkeret]\n",
+		v.text())
 	require.Equal(t, int64(1), v.parked)
 	s.certify(v)
 	require.Empty(t, s.judge("2026-03-04 09:30").text())
 }
 
-// TestVendorChange: at the day of the switch the old source owes nothing more, the new one from then on.
+// TestVendorChange: at the day of the switch the old source owes nothing more, the new one from
+// then on.
 func TestVendorChange(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, schemas.ProofCount)
@@ -256,7 +283,8 @@ func TestAccountsAreOfTheRows(t *testing.T) {
 	first := onDay(t, "2026-01-01")
 	var rows []schemas.Row
 	for i := range 30_000 {
-		rows = append(rows, schemas.Row{EventID: fmt.Sprint("//a|", i%9000), Kommune: "0101", Outcome: schemas.Accepted,
+		rows = append(rows, schemas.Row{EventID: fmt.Sprint("//a|", i%9000), Kommune: "0101",
+			Outcome:   schemas.Accepted,
 			Leverance: first + schemas.Day(i/300), Payload: []byte{byte(i / 20_000)}})
 	}
 	whole, parts := NewAccounts(), NewAccounts()

@@ -30,30 +30,31 @@ const (
 	OnlyHistory                    // <dataset>_historik
 )
 
-// ReadOptions says which rows of a dataset are read. The zero value: those known now, by the newest certificate.
+// ReadOptions says which rows of a dataset are read. The zero value: those known now, by the
+// newest certificate.
 type ReadOptions struct {
 	Certificate int64        // by what this one names; 0 = the newest
 	AsOf        *schemas.Day // only rows that are true on the day; nil = of any time
-	KnownAt     *schemas.Day // what was delivered on the day, with what was replaced since; nil = what is known now
-	History     bool         // replaced rows too; with KnownAt, those that had been replaced by then
+	KnownAt     *schemas.Day // what was delivered on the day; nil = what is known now
+	History     bool         // replaced rows too; with KnownAt, those replaced by then
 	Table       TableChoice
-	Key         *string // only rows of the key, its columns joined by schemas.KeySeparator; nil = all
+	Key         *string // only rows of the key, as the journal spells it; nil = all
 	Scratch     string  // folder for what a sort does not hold in memory; "" = the system's
 }
 
-// Cell is one value of a delivered row. Int holds days, microseconds, unscaled decimals, 0 or 1, and Text the rest.
+// Cell is one value of a delivered row. Int holds days, microseconds, unscaled decimals, 0 or 1,
+// and Text the rest.
 type Cell struct {
 	Null bool
 	Int  int64
 	Text string
 }
 
-// DeliveredColumns are the columns of the rows that the options ask for. Facts come by period, the column that
-// partitions their current table; <dataset>_historik lacks it.
-func DeliveredColumns(ds *schemas.Dataset, o ReadOptions) []schemas.Column {
+// DeliveredColumns are the columns of a dataset's two tables.
+func DeliveredColumns(ds *schemas.Dataset) []schemas.Column {
 	all := []schemas.Column{{Name: "kommunekode", Type: schemas.String}}
 	all = append(all, ds.Columns...)
-	all = append(all,
+	return append(all,
 		schemas.Column{Name: "gyldig_fra", Type: schemas.Date},
 		schemas.Column{Name: "gyldig_til", Type: schemas.Date, Nullable: true},
 		schemas.Column{Name: "kilde_registreret", Type: schemas.Timestamp},
@@ -62,15 +63,12 @@ func DeliveredColumns(ds *schemas.Dataset, o ReadOptions) []schemas.Column {
 		schemas.Column{Name: "kilde_system", Type: schemas.String},
 		schemas.Column{Name: "leverance", Type: schemas.Date},
 		schemas.Column{Name: "haendelse_id", Type: schemas.String})
-	if ds.Period != schemas.Whole && o.Table != OnlyHistory {
-		all = append(all, schemas.Column{Name: periodColumn, Type: schemas.String})
-	}
-	return all
 }
 
-// FindCertificate reads certificate n of a unit, 0 = the newest, and checks that its neighbours in the chain are those
-// that they were. ErrNoCertificate when there is none.
-func FindCertificate(ctx context.Context, st store.Store, u schemas.Unit, n int64) (*Certificate, error) {
+// FindCertificate reads certificate n of a unit, 0 = the newest, and checks that its neighbours
+// in the chain are those that they were. ErrNoCertificate when there is none.
+func FindCertificate(ctx context.Context, st store.Store, u schemas.Unit, n int64) (*Certificate,
+	error) {
 	if n == 0 {
 		c, err := Head(ctx, st, u)
 		if err == nil && c == nil {
@@ -97,11 +95,13 @@ func FindCertificate(ctx context.Context, st store.Store, u schemas.Unit, n int6
 	return c, nil
 }
 
-// ReadRows hands fn the rows of a dataset that a certificate names, in order of key, gyldig_fra, system and
-// registreret_fra. Each file's size and SHA-256 are checked before it is opened (invariant 7). cells are those of
-// DeliveredColumns and hold until fn returns; its error ends the reading and is returned as it is. A dataset with
-// no table yet has no rows. Memory is bounded by the sort's budget and one row group, whatever the size.
-func ReadRows(ctx context.Context, delivered store.Store, ds *schemas.Dataset, u schemas.Unit, o ReadOptions,
+// ReadRows hands fn the rows of a dataset that a certificate names, in order of key, gyldig_fra,
+// system and registreret_fra. Each file's size and SHA-256 are checked before it is opened
+// (invariant 7). cells are those of DeliveredColumns and hold until fn returns; its error ends
+// the reading and is returned as it is. A dataset with no table yet has no rows. Memory is
+// bounded by the sort's budget and one row group, whatever the size.
+func ReadRows(ctx context.Context, delivered store.Store, ds *schemas.Dataset, u schemas.Unit,
+	o ReadOptions,
 	fn func(cells []Cell) error) error {
 	c, err := FindCertificate(ctx, delivered, u, o.Certificate)
 	if err != nil {
@@ -112,7 +112,7 @@ func ReadRows(ctx context.Context, delivered store.Store, ds *schemas.Dataset, u
 		return nil
 	}
 	r := &tableRead{store: delivered, options: o, shape: newTableShape(ds, u.Kommune),
-		columns: DeliveredColumns(ds, o), rows: newSortedRows(o.Scratch, readBudget)}
+		columns: DeliveredColumns(ds), rows: newSortedRows(o.Scratch, readBudget)}
 	defer r.rows.close()
 	if err := r.tables(ctx, ref); err != nil {
 		return err
@@ -145,7 +145,8 @@ func (r *tableRead) tables(ctx context.Context, ref *DatasetRef) error {
 			return err
 		}
 	}
-	if ref.History != nil && (o.Table == OnlyHistory || o.Table == AsNeeded && (o.History || o.KnownAt != nil)) {
+	if ref.History != nil && (o.Table == OnlyHistory || o.Table == AsNeeded &&
+		(o.History || o.KnownAt != nil)) {
 		return r.table(ctx, ref.History, true)
 	}
 	return nil
@@ -202,9 +203,6 @@ func (r *tableRead) batch(b *parquet.Batch) error {
 		r.cells = r.cells[:0]
 		for c, v := range b.Vectors {
 			r.cells = append(r.cells, cellOf(v, i, r.columns[c].Type))
-		}
-		if len(r.cells) < len(r.columns) {
-			r.cells = append(r.cells, Cell{Text: r.shape.period(schemas.Day(b.Vectors[r.shape.from].Int(i)))})
 		}
 		r.payload = appendCells(r.payload[:0], r.cells, r.columns)
 		if err := r.rows.add(r.sortKey(), &schemas.Row{Payload: r.payload}); err != nil {

@@ -6,7 +6,8 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// A row in a sort is its cells: 0 for null, else 1 and the value; texts have their length before them.
+// A row in a sort is its cells: 0 for null, else 1 and the value; texts have their length before
+// them.
 
 func appendCells(b []byte, cells []Cell, columns []schemas.Column) []byte {
 	for i := range cells {

@@ -9,43 +9,83 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// sortedRows sorts any number of rows by a key of bytes, within a budget of memory: what does not fit goes to
-// files that have no name, so that nothing of them outlives the process. Adding is for one goroutine; after sort
-// any number of cursors may read side by side.
+// sortedRows sorts any number of rows by a key of bytes, within a budget of memory: what does not
+// fit goes to files that have no name, so that nothing of them outlives the process. Adding is
+// for one goroutine; after sort any number of cursors may read side by side.
 type sortedRows struct {
 	dir    string
 	budget int
-	arena  []byte
+	chunks [][]byte // records, none in two chunks; of each the length is what is used
+	filled int      // chunks with records
 	spans  []span
+	held   int // bytes of chunks
 	runs   []*run
 	seen   int64
 }
 
-// span is a record in the arena, and its key.
-type span struct{ from, to, key, keyEnd int }
+// span is a record in a chunk, and its key.
+type span struct{ chunk, from, to, key, keyEnd int32 }
+
+const (
+	spanBytes  = 20
+	chunkBytes = 1 << 20
+)
 
 // newSortedRows keeps about budget bytes in memory and puts the rest below dir.
-func newSortedRows(dir string, budget int) *sortedRows { return &sortedRows{dir: dir, budget: budget} }
+func newSortedRows(
+	dir string,
+	budget int,
+) *sortedRows {
+	return &sortedRows{dir: dir, budget: budget}
+}
 
 // add takes a copy of the row.
 func (s *sortedRows) add(key []byte, r *schemas.Row) error {
 	s.seen++
-	from := len(s.arena)
-	s.arena = appendRecord(s.arena, key, r)
-	k := len(recordKey(s.arena[from:]))
-	at := from + keyPlace(s.arena[from:])
-	s.spans = append(s.spans, span{from, len(s.arena), at, at + k})
-	if len(s.arena)+len(s.spans)*spanBytes < s.budget {
+	c := s.chunk(recordSize(key, r))
+	from := len(*c)
+	*c = appendRecord(*c, key, r)
+	at := from + keyPlace((*c)[from:])
+	s.spans = append(
+		s.spans,
+		span{int32(s.filled - 1), int32(from), int32(len(*c)), int32(at), int32(at + len(key))},
+	)
+	if s.held+len(s.spans)*spanBytes < s.budget {
 		return nil
 	}
 	return s.spill()
 }
 
+// chunk gives one with room for a record of at most so many bytes.
+func (s *sortedRows) chunk(bytes int) *[]byte {
+	if n := s.filled; n > 0 && cap(s.chunks[n-1])-len(s.chunks[n-1]) >= bytes {
+		return &s.chunks[n-1]
+	}
+	if s.filled < len(s.chunks) &&
+		cap(s.chunks[s.filled]) < bytes { // one that was filled before a spill, too small
+		s.held -= cap(s.chunks[s.filled])
+		s.chunks[s.filled] = nil
+	}
+	if s.filled == len(s.chunks) {
+		s.chunks = append(s.chunks, nil)
+	}
+	if s.chunks[s.filled] == nil {
+		s.chunks[s.filled] = make([]byte, 0, max(bytes, min(chunkBytes, s.budget)))
+		s.held += cap(s.chunks[s.filled])
+	}
+	s.filled++
+	return &s.chunks[s.filled-1]
+}
+
+func (s *sortedRows) record(x span) []byte { return s.chunks[x.chunk][x.from:x.to] }
+
+func (s *sortedRows) key(x span) []byte { return s.chunks[x.chunk][x.key:x.keyEnd] }
+
 func (s *sortedRows) spill() error {
 	s.order()
 	r, err := writeRun(s.dir, func(yield func(record []byte) error) error {
 		for _, x := range s.spans {
-			if err := yield(s.arena[x.from:x.to]); err != nil {
+			if err := yield(s.record(x)); err != nil {
 				return err
 			}
 		}
@@ -55,16 +95,21 @@ func (s *sortedRows) spill() error {
 		return fmt.Errorf("spill sorted rows: %w", err)
 	}
 	s.runs = append(s.runs, r)
-	s.arena, s.spans = s.arena[:0], s.spans[:0]
+	for i := range s.chunks {
+		s.chunks[i] = s.chunks[i][:0]
+	}
+	s.spans, s.filled = s.spans[:0], 0
 	return nil
 }
-
-const spanBytes = 32
 
 // order keeps equal keys in the order in which they were added.
 func (s *sortedRows) order() {
 	slices.SortFunc(s.spans, func(a, b span) int {
-		return cmp.Or(bytes.Compare(s.arena[a.key:a.keyEnd], s.arena[b.key:b.keyEnd]), cmp.Compare(a.from, b.from))
+		return cmp.Or(
+			bytes.Compare(s.key(a), s.key(b)),
+			cmp.Compare(a.chunk, b.chunk),
+			cmp.Compare(a.from, b.from),
+		)
 	})
 }
 
@@ -110,7 +155,7 @@ func (s *sortedRows) close() error {
 	for _, r := range s.runs {
 		err = cmp.Or(err, r.close())
 	}
-	s.runs, s.arena, s.spans = nil, nil, nil
+	s.runs, s.chunks, s.spans = nil, nil, nil
 	return err
 }
 
@@ -142,7 +187,7 @@ type memoryReader struct {
 
 func (m *memoryReader) seek(key []byte) error {
 	m.at, _ = slices.BinarySearchFunc(m.rows.spans, key, func(x span, k []byte) int {
-		return bytes.Compare(m.rows.arena[x.key:x.keyEnd], k)
+		return bytes.Compare(m.rows.key(x), k)
 	})
 	return nil
 }
@@ -153,7 +198,7 @@ func (m *memoryReader) next() ([]byte, error) {
 	}
 	x := m.rows.spans[m.at]
 	m.at++
-	return m.rows.arena[x.from:x.to], nil
+	return m.rows.record(x), nil
 }
 
 // rowCursor merges sources. Its current row is heads[0]; it ends with prefix.
@@ -206,7 +251,9 @@ func (c *rowCursor) done() bool { return len(c.heads) == 0 }
 func (c *rowCursor) key() []byte { return c.heads[0].key[len(c.prefix):] }
 
 // row is the current row, for good.
-func (c *rowCursor) row() (schemas.Row, error) { return decodeRecord(c.heads[0].record, &c.strings) }
+func (c *rowCursor) row() (schemas.Row, error) {
+	return decodeRecord(c.heads[0].record, &c.strings)
+}
 
 func (c *rowCursor) advance() {
 	c.fill(&c.heads[0])
@@ -219,7 +266,10 @@ func (c *rowCursor) advance() {
 }
 
 func (c *rowCursor) less(i, j int) bool {
-	return cmp.Or(bytes.Compare(c.heads[i].key, c.heads[j].key), cmp.Compare(c.heads[i].rank, c.heads[j].rank)) < 0
+	return cmp.Or(
+		bytes.Compare(c.heads[i].key, c.heads[j].key),
+		cmp.Compare(c.heads[i].rank, c.heads[j].rank),
+	) < 0
 }
 
 func (c *rowCursor) up(i int) {

@@ -7,10 +7,12 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// A record is: length of what follows, length of the key, the key, the row's fields. Lengths and numbers are varints,
-// texts have their length before them. It lives as long as a sort and has no format number.
+// A record is: length of what follows, length of the key, the key, the row's fields. Lengths and
+// numbers are varints, texts have their length before them. It lives as long as a sort and has no
+// format number.
 
-// Keys compare as bytes. A text ends with 00 01, and a 00 in it is 00 FF, so that texts compare as Go compares them.
+// Keys compare as bytes. A text ends with 00 01, and a 00 in it is 00 FF, so that texts compare
+// as Go compares them.
 func appendText[T ~string](b []byte, s T) []byte {
 	for i := range len(s) {
 		if b = append(b, s[i]); s[i] == 0 {
@@ -25,6 +27,15 @@ func appendNumber[T ~int32 | ~int64](b []byte, n T) []byte {
 }
 
 const lengthBytes = 4
+
+// recordSize is what a record may take at most.
+func recordSize(key []byte, r *schemas.Row) int {
+	n := lengthBytes + 1 + len(key) + len(r.Payload) + 22*binary.MaxVarintLen64
+	for _, s := range recordTexts(r) {
+		n += len(*s.at)
+	}
+	return n
+}
 
 func appendRecord(b, key []byte, r *schemas.Row) []byte {
 	at := len(b)
@@ -74,8 +85,18 @@ func recordTexts(r *schemas.Row) [10]recordText {
 }
 
 func recordNumbers(r *schemas.Row) [10]int64 {
-	return [...]int64{r.Offset, int64(r.Ordinal), int64(r.Generation), int64(r.Leverance), int64(r.From), int64(r.To),
-		int64(r.Registered), int64(r.Stated), r.Sequence, r.Count}
+	return [...]int64{
+		r.Offset,
+		int64(r.Ordinal),
+		int64(r.Generation),
+		int64(r.Leverance),
+		int64(r.From),
+		int64(r.To),
+		int64(r.Registered),
+		int64(r.Stated),
+		r.Sequence,
+		r.Count,
+	}
 }
 
 func recordKey(record []byte) []byte {
@@ -119,7 +140,13 @@ func decodeRecord(record []byte, strings *internTable) (r schemas.Row, err error
 	if len(rest) == 0 {
 		return r, errRecord
 	}
-	r.Offset, r.Ordinal, r.Generation, r.Leverance = x[0], int32(x[1]), int32(x[2]), schemas.Day(x[3])
+	r.Offset, r.Ordinal, r.Generation, r.Leverance = x[0], int32(
+		x[1],
+	), int32(
+		x[2],
+	), schemas.Day(
+		x[3],
+	)
 	r.From, r.To, r.Registered = schemas.Day(x[4]), schemas.Day(x[5]), schemas.Instant(x[6])
 	r.Stated, r.Sequence, r.Count = schemas.Instant(x[7]), x[8], x[9]
 	r.Background = rest[0]&flagBackground != 0

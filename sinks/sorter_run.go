@@ -11,14 +11,15 @@ import (
 	"slices"
 )
 
-// scratch is a file of our own that holds personal data for as long as it is open. Only the process can read it,
-// and where the system allows it the file has no name from the start.
+// scratch is a file of our own that holds personal data for as long as it is open. Only the
+// process can read it, and where the system allows it the file has no name from the start.
 type scratch struct {
 	*os.File
 	name string // "" = has none any more
 }
 
-// scratchPattern names files that an earlier process may have left where they could not lose their name at once.
+// scratchPattern names files that an earlier process may have left where they could not lose
+// their name at once.
 const scratchPattern = "flis-scratch-*"
 
 func newScratch(dir string) (*scratch, error) {
@@ -87,10 +88,15 @@ type runReader struct {
 }
 
 func (r *runReader) seek(key []byte) error {
-	i, _ := slices.BinarySearchFunc(r.run.blocks, key, func(b block, k []byte) int { return bytes.Compare(b.key, k) })
+	i, _ := slices.BinarySearchFunc(
+		r.run.blocks,
+		key,
+		func(b block, k []byte) int { return bytes.Compare(b.key, k) },
+	)
 	at := int64(0)
 	if i > 0 {
-		at = r.run.blocks[i-1].at // records of the key may end the block before, even where this one begins with it
+		// records of the key may end the block before, even where this one begins with it
+		at = r.run.blocks[i-1].at
 	}
 	r.in = bufio.NewReaderSize(io.NewSectionReader(r.run.file, at, r.run.size-at), blockBytes)
 	for {

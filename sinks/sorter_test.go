@@ -27,15 +27,38 @@ func TestSortedRowsAreWhatSortingGives(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
 		s := newSortedRows(dir, rapid.SampledFrom([]int{1, 600, 1 << 20}).Draw(t, "budget"))
-		keys := rapid.SliceOf(rapid.StringOfN(rapid.SampledFrom([]rune{'a', 'b', 0, 1}), 0, 3, -1)).Draw(t, "keys")
+		keys := rapid.SliceOf(
+			rapid.StringOfN(rapid.SampledFrom([]rune{'a', 'b', 0, 1}), 0, 3, -1),
+		).Draw(
+			t,
+			"keys",
+		)
 		type item struct {
 			key []byte
 			row schemas.Row
 		}
 		var items []item
 		for i, k := range keys {
-			x := item{appendText(nil, k), schemas.Row{Stream: "s", Offset: int64(i), Ordinal: -1, EventID: fmt.Sprint(i), Key: k, Scope: k, Op: "upsert",
-				From: schemas.Always, To: schemas.Open, Stated: -5, Background: i%2 == 0, Snapshot: "x", Count: 3, Kommune: "0101", Absent: "gone"}}
+			x := item{
+				appendText(nil, k),
+				schemas.Row{
+					Stream:     "s",
+					Offset:     int64(i),
+					Ordinal:    -1,
+					EventID:    fmt.Sprint(i),
+					Key:        k,
+					Scope:      k,
+					Op:         "upsert",
+					From:       schemas.Always,
+					To:         schemas.Open,
+					Stated:     -5,
+					Background: i%2 == 0,
+					Snapshot:   "x",
+					Count:      3,
+					Kommune:    "0101",
+					Absent:     "gone",
+				},
+			}
 			if i%3 > 0 {
 				x.row.Payload = bytes.Repeat([]byte{byte(i)}, i%3-1)
 			}
@@ -44,7 +67,10 @@ func TestSortedRowsAreWhatSortingGives(t *testing.T) {
 		}
 		require.NoError(t, s.sort())
 		defer func() { require.NoError(t, s.close()) }()
-		slices.SortStableFunc(items, func(a, b item) int { return strings.Compare(a.row.Key, b.row.Key) })
+		slices.SortStableFunc(
+			items,
+			func(a, b item) int { return strings.Compare(a.row.Key, b.row.Key) },
+		)
 		for _, prefix := range []string{"", "a", "b\x00"} {
 			var want []schemas.Row
 			for _, x := range items {

@@ -16,27 +16,30 @@ import (
 // stateFormat is the number that close state carries.
 const stateFormat = 1
 
-// closeState is the index of a unit's close state: its files, and those of its tables, with the range of keys of
-// each. It lies beside the files and not in the certificate, which names it, because keys may be CPR numbers.
+// closeState is the index of a unit's close state: its files, and those of its tables, with the
+// range of keys of each. It lies beside the files and not in the certificate, which names it,
+// because keys may be CPR numbers.
 type closeState struct {
 	Format   int                                   `json:"format"`
 	Unit     string                                `json:"enhed"`
 	Datasets map[schemas.DatasetName]*datasetState `json:"datasaet"`
 }
 
-// datasetState is one dataset of a unit. Scopes and Keys hold every statement that the unit has seen, twice seen by:
-// by scope the snapshots and who belongs to it, by key the statements and the snapshots that bear on the key.
+// datasetState is one dataset of a unit. Scopes and Keys hold every statement that the unit has
+// seen, twice seen by: by scope the snapshots and who belongs to it, by key the statements and
+// the snapshots that bear on the key.
 type datasetState struct {
 	Scopes     []rangeFile `json:"omfang,omitempty"`
 	Keys       []rangeFile `json:"noegler,omitempty"`
 	Table      []rangeFile `json:"tabel,omitempty"`
 	Incomplete []string    `json:"ufuldstaendige,omitempty"`
-	National   string      `json:"national,omitempty"` // digest of the national files that a join rests on
-	Shape      string      `json:"kolonner,omitempty"` // digest of the columns that the table was given last
+	National   string      `json:"national,omitempty"` // digest of what a join rests on
+	Shape      string      `json:"kolonner,omitempty"` // digest of the table's columns
 	Past       string      `json:"kolonner_historik,omitempty"`
 }
 
-// rangeFile is an immutable file of sorted groups. First and Last are group keys; no group lies in two files.
+// rangeFile is an immutable file of sorted groups. First and Last are group keys; no group lies
+// in two files.
 type rangeFile struct {
 	FileRef
 	First     []byte `json:"foerste"`
@@ -45,12 +48,20 @@ type rangeFile struct {
 }
 
 func (d *datasetState) clone() *datasetState {
-	return &datasetState{Scopes: slices.Clone(d.Scopes), Keys: slices.Clone(d.Keys), Table: slices.Clone(d.Table),
-		Incomplete: slices.Clone(d.Incomplete), National: d.National, Shape: d.Shape, Past: d.Past}
+	return &datasetState{
+		Scopes:     slices.Clone(d.Scopes),
+		Keys:       slices.Clone(d.Keys),
+		Table:      slices.Clone(d.Table),
+		Incomplete: slices.Clone(d.Incomplete),
+		National:   d.National,
+		Shape:      d.Shape,
+		Past:       d.Past,
+	}
 }
 
 func (d *datasetState) empty() bool {
-	return len(d.Scopes)+len(d.Keys)+len(d.Table)+len(d.Incomplete) == 0 && d.National+d.Shape+d.Past == ""
+	return len(d.Scopes)+len(d.Keys)+len(d.Table)+len(d.Incomplete) == 0 &&
+		d.National+d.Shape+d.Past == ""
 }
 
 // dataset is the state of a dataset, empty where there is none.
@@ -61,26 +72,44 @@ func (s *closeState) dataset(n schemas.DatasetName) *datasetState {
 	return &datasetState{}
 }
 
-// readState reads the index that a certificate names; nil certificate, or none named: the empty state.
-func readState(ctx context.Context, st store.Store, u schemas.Unit, c *Certificate) (*closeState, error) {
+// readState reads the index that a certificate names; nil certificate, or none named: the empty
+// state.
+func readState(
+	ctx context.Context,
+	st store.Store,
+	u schemas.Unit,
+	c *Certificate,
+) (*closeState, error) {
 	if c == nil || c.State == nil {
-		return &closeState{Format: stateFormat, Unit: u.String(), Datasets: map[schemas.DatasetName]*datasetState{}}, nil
+		return &closeState{
+			Format:   stateFormat,
+			Unit:     u.String(),
+			Datasets: map[schemas.DatasetName]*datasetState{},
+		}, nil
 	}
 	b, err := store.ReadLimit(ctx, st, c.State.Path, c.State.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("read close state of %s: %w", u, err)
 	}
 	if hashOf(b) != c.State.SHA256 {
-		return nil, fmt.Errorf("read close state of %s: %w: the index is not the one that the certificate names",
-			u, errFile)
+		return nil, fmt.Errorf(
+			"read close state of %s: %w: the index is not the one that the certificate names",
+			u,
+			errFile,
+		)
 	}
 	s := &closeState{}
 	if err := decodeStrict(c.State.Path, b, s); err != nil {
 		return nil, err
 	}
 	if s.Format != stateFormat || s.Unit != u.String() {
-		return nil, fmt.Errorf("read close state of %s: format %d of %s, want format %d: use a newer build",
-			u, s.Format, s.Unit, stateFormat)
+		return nil, fmt.Errorf(
+			"read close state of %s: format %d of %s, want format %d: use a newer build",
+			u,
+			s.Format,
+			s.Unit,
+			stateFormat,
+		)
 	}
 	return s, nil
 }
@@ -105,8 +134,8 @@ func (s *closeState) write(ctx context.Context, st store.Store, u schemas.Unit) 
 	return ref, err
 }
 
-// Rows of close state that are not of the journal: who belongs to a scope, and which events of a snapshot over
-// several records have landed.
+// Rows of close state that are not of the journal: who belongs to a scope, and which events of a
+// snapshot over several records have landed.
 const (
 	opMember  schemas.Op = "medlem"
 	opLanding schemas.Op = "landet"
@@ -173,42 +202,78 @@ func orderClass(r *schemas.Row) byte {
 	return 0
 }
 
-// scopeRows are what a statement means for its scope: the key belongs to it, and a part of a snapshot has landed.
+// scopeRows are what a statement means for its scope: the key belongs to it, and a part of a
+// snapshot has landed.
 func scopeRows(r *schemas.Row) []schemas.Row {
 	if r.Scope == "" || r.Op == schemas.OpSnapshot {
 		return nil
 	}
-	rows := []schemas.Row{{System: r.System, Kommune: r.Kommune, Dataset: r.Dataset, Scope: r.Scope, Key: r.Key, Op: opMember}}
+	rows := []schemas.Row{
+		{
+			System:  r.System,
+			Kommune: r.Kommune,
+			Dataset: r.Dataset,
+			Scope:   r.Scope,
+			Key:     r.Key,
+			Op:      opMember,
+		},
+	}
 	if r.Snapshot != "" {
-		rows = append(rows, schemas.Row{System: r.System, Kommune: r.Kommune, Dataset: r.Dataset, Scope: r.Scope, Op: opLanding,
-			Snapshot: r.Snapshot, EventID: r.EventID})
+		rows = append(
+			rows,
+			schemas.Row{
+				System:   r.System,
+				Kommune:  r.Kommune,
+				Dataset:  r.Dataset,
+				Scope:    r.Scope,
+				Op:       opLanding,
+				Snapshot: r.Snapshot,
+				EventID:  r.EventID,
+			},
+		)
 	}
 	return rows
 }
 
 func stateColumns() []journalColumn {
+	type row = schemas.Row
 	const codes, plain = true, false
+	text := func(name string, codes bool, at func(*row) *string) journalColumn {
+		return textColumn(name, codes, false, at)
+	}
+	long := func(name string, at func(*row) *int64) journalColumn {
+		return numberColumn(name, parquet.Int64, false, at)
+	}
+	day := func(name string, at func(*row) *schemas.Day) journalColumn {
+		return numberColumn(name, parquet.Int32, false, at)
+	}
+	moment := func(name string, at func(*row) *schemas.Instant) journalColumn {
+		return numberColumn(name, parquet.Int64, false, at)
+	}
+	short := func(name string, at func(*row) *int32) journalColumn {
+		return numberColumn(name, parquet.Int32, false, at)
+	}
 	return []journalColumn{
-		textColumn("kilde_system", codes, false, func(r *schemas.Row) *schemas.System { return &r.System }),
-		textColumn("omfang", plain, false, func(r *schemas.Row) *string { return &r.Scope }),
-		textColumn("noegle", plain, false, func(r *schemas.Row) *string { return &r.Key }),
-		numberColumn("udsagt", parquet.Int64, false, func(r *schemas.Row) *schemas.Instant { return &r.Stated }),
-		numberColumn("sekvens", parquet.Int64, false, func(r *schemas.Row) *int64 { return &r.Sequence }),
-		numberColumn("loebenr", parquet.Int32, false, func(r *schemas.Row) *int32 { return &r.Ordinal }),
-		textColumn("stroem", codes, false, func(r *schemas.Row) *schemas.Stream { return &r.Stream }),
-		numberColumn("stroem_offset", parquet.Int64, false, func(r *schemas.Row) *int64 { return &r.Offset }),
-		numberColumn("generation", parquet.Int32, false, func(r *schemas.Row) *int32 { return &r.Generation }),
-		textColumn("haendelse_id", plain, false, func(r *schemas.Row) *string { return &r.EventID }),
-		numberColumn("leverance", parquet.Int32, false, func(r *schemas.Row) *schemas.Day { return &r.Leverance }),
-		textColumn("operation", codes, false, func(r *schemas.Row) *schemas.Op { return &r.Op }),
-		numberColumn("fra", parquet.Int32, false, func(r *schemas.Row) *schemas.Day { return &r.From }),
-		numberColumn("til", parquet.Int32, false, func(r *schemas.Row) *schemas.Day { return &r.To }),
-		numberColumn("kilde_registreret", parquet.Int64, false, func(r *schemas.Row) *schemas.Instant { return &r.Registered }),
-		flagColumn("baggrund", func(r *schemas.Row) *bool { return &r.Background }),
-		textColumn("oejebliksbillede", codes, false, func(r *schemas.Row) *string { return &r.Snapshot }),
-		numberColumn("antal", parquet.Int64, false, func(r *schemas.Row) *int64 { return &r.Count }),
-		textColumn("fravaer", codes, false, func(r *schemas.Row) *schemas.Absent { return &r.Absent }),
-		blobColumn("indhold", func(r *schemas.Row) *[]byte { return &r.Payload }),
+		textColumn("kilde_system", codes, false, func(r *row) *schemas.System { return &r.System }),
+		text("omfang", plain, func(r *row) *string { return &r.Scope }),
+		text("noegle", plain, func(r *row) *string { return &r.Key }),
+		moment("udsagt", func(r *row) *schemas.Instant { return &r.Stated }),
+		long("sekvens", func(r *row) *int64 { return &r.Sequence }),
+		short("loebenr", func(r *row) *int32 { return &r.Ordinal }),
+		textColumn("stroem", codes, false, func(r *row) *schemas.Stream { return &r.Stream }),
+		long("stroem_offset", func(r *row) *int64 { return &r.Offset }),
+		short("generation", func(r *row) *int32 { return &r.Generation }),
+		text("haendelse_id", plain, func(r *row) *string { return &r.EventID }),
+		day("leverance", func(r *row) *schemas.Day { return &r.Leverance }),
+		textColumn("operation", codes, false, func(r *row) *schemas.Op { return &r.Op }),
+		day("fra", func(r *row) *schemas.Day { return &r.From }),
+		day("til", func(r *row) *schemas.Day { return &r.To }),
+		moment("kilde_registreret", func(r *row) *schemas.Instant { return &r.Registered }),
+		flagColumn("baggrund", func(r *row) *bool { return &r.Background }),
+		text("oejebliksbillede", codes, func(r *row) *string { return &r.Snapshot }),
+		long("antal", func(r *row) *int64 { return &r.Count }),
+		textColumn("fravaer", codes, false, func(r *row) *schemas.Absent { return &r.Absent }),
+		blobColumn("indhold", func(r *row) *[]byte { return &r.Payload }),
 	}
 }
 

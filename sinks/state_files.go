@@ -46,7 +46,11 @@ func (f files) open(ctx context.Context, ref *FileRef) (_ store.Object, err erro
 }
 
 // scan yields the batches of a file; each holds until the next.
-func (f files) scan(ctx context.Context, ref *FileRef, fields []parquet.Field) iter.Seq2[*parquet.Batch, error] {
+func (f files) scan(
+	ctx context.Context,
+	ref *FileRef,
+	fields []parquet.Field,
+) iter.Seq2[*parquet.Batch, error] {
 	return func(yield func(*parquet.Batch, error) bool) {
 		o, err := f.open(ctx, ref)
 		if err != nil {
@@ -69,8 +73,8 @@ func (f files) scan(ctx context.Context, ref *FileRef, fields []parquet.Field) i
 	}
 }
 
-// put makes the bytes of a finished scratch file durable under a name of their own. A file that is there is this
-// one: the name is the SHA-256. A lost answer is asked again.
+// put makes the bytes of a finished scratch file durable under a name of their own. A file that
+// is there is this one: the name is the SHA-256. A lost answer is asked again.
 func (f files) put(ctx context.Context, s *scratch, path string, m *parquet.Meta) (FileRef, error) {
 	ref := FileRef{Path: path, SHA256: m.SHA256, Bytes: m.Bytes, Rows: m.Rows}
 	var err error
@@ -99,10 +103,11 @@ func (f files) put(ctx context.Context, s *scratch, path string, m *parquet.Meta
 type rangeWriter struct {
 	files
 	fields    []parquet.Field
-	limit     int // bytes of rows in memory form; a file is smaller
-	subfolder string
+	limit     int    // bytes of rows in memory form; a file is smaller
+	prefix    string // of file names: the period of a fact
 	partition string
 
+	spare       *spareBatch // may be nil
 	batch       *parquet.Batch
 	scratch     *scratch
 	writer      *parquet.Writer
@@ -112,13 +117,14 @@ type rangeWriter struct {
 	metas       []*parquet.Meta
 }
 
-// batchBytes is how many bytes of rows are gathered before they are written: a row group, so that they are copied once.
+// batchBytes is how many bytes of rows are gathered before they are written: a row group, so that
+// they are copied once.
 const batchBytes = 16 << 20
 
 // begin names the group of the rows that follow. Only here a new file begins.
 func (w *rangeWriter) begin(ctx context.Context, group []byte) error {
 	if w.batch == nil {
-		w.batch = parquet.NewBatch(w.fields)
+		w.batch = w.spare.take(w.fields)
 	}
 	if w.first != nil && bytes.Equal(group, w.last) {
 		return nil
@@ -171,18 +177,42 @@ func (w *rangeWriter) finish(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("write file: %w", err)
 	}
-	ref, err := w.put(ctx, w.scratch, w.subfolder+m.SHA256+".parquet", m)
+	ref, err := w.put(ctx, w.scratch, w.prefix+m.SHA256+".parquet", m)
 	if err = errors.Join(err, w.scratch.Close()); err != nil {
 		return err
 	}
-	w.out = append(w.out, rangeFile{FileRef: ref, First: w.first, Last: append([]byte{}, w.last...), Partition: w.partition})
+	w.out = append(
+		w.out,
+		rangeFile{
+			FileRef:   ref,
+			First:     w.first,
+			Last:      append([]byte{}, w.last...),
+			Partition: w.partition,
+		},
+	)
 	w.metas = append(w.metas, m)
 	w.scratch, w.writer, w.written, w.first = nil, nil, 0, nil
 	return nil
 }
 
-// abandon drops what was not finished.
+// spareBatch is the memory of a batch between one writer and the next of the same columns.
+type spareBatch struct{ batch *parquet.Batch }
+
+func (s *spareBatch) take(fields []parquet.Field) *parquet.Batch {
+	if s == nil || s.batch == nil {
+		return parquet.NewBatch(fields)
+	}
+	b := s.batch
+	s.batch = nil
+	b.Reset()
+	return b
+}
+
+// abandon drops what was not finished, and gives the memory back.
 func (w *rangeWriter) abandon() {
+	if w.spare != nil && w.batch != nil {
+		w.spare.batch, w.batch = w.batch, nil
+	}
 	if w.scratch != nil {
 		_ = w.scratch.Close() // it holds nothing that matters
 		w.scratch = nil

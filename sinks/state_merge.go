@@ -11,14 +11,15 @@ import (
 	"github.com/flis-dk/flis/transforms/fold"
 )
 
-// group is the rows of one scope or one key: those that the close state has and those that are new, each in order.
+// group is the rows of one scope or one key: those that the close state has and those that are
+// new, each in order.
 type group struct {
 	key      []byte // its place in the order
 	old, new []schemas.Row
 }
 
-// merged is both, once each, in order; changed says whether new brought anything. Of the same row twice that of
-// least order stays.
+// merged is both, once each, in order; changed says whether new brought anything. Of the same row
+// twice that of least order stays.
 func (g *group) merged() (rows []schemas.Row, changed bool) {
 	if len(g.new) == 0 {
 		return g.old, false
@@ -38,7 +39,8 @@ func (g *group) merged() (rows []schemas.Row, changed bool) {
 	})
 	slices.SortStableFunc(rows, func(a, b schemas.Row) int { return compareState(&a, &b) })
 	return rows, !slices.EqualFunc(rows, g.old, func(a, b schemas.Row) bool {
-		return fold.CompareIdentity(&a, &b) == 0 && a.Key == b.Key && schemas.CompareOrder(&a, &b) == 0
+		return fold.CompareIdentity(&a, &b) == 0 && a.Key == b.Key &&
+			schemas.CompareOrder(&a, &b) == 0
 	})
 }
 
@@ -188,12 +190,17 @@ type stateMerge struct {
 	part  part
 	limit int
 	every bool // hand every group to fn, changed or not
+	spare spareBatch
 	// fn sees a group and gives the rows that the state holds from now on.
 	fn func(g *group) (rows []schemas.Row, changed bool, err error)
 }
 
 // run gives the new list of files. Only files in whose range something changed are written anew.
-func (m *stateMerge) run(ctx context.Context, old []rangeFile, in *newRows) (out []rangeFile, err error) {
+func (m *stateMerge) run(
+	ctx context.Context,
+	old []rangeFile,
+	in *newRows,
+) (out []rangeFile, err error) {
 	in.part = m.part
 	for i := range old {
 		last := old[i].Last
@@ -221,8 +228,14 @@ func (m *stateMerge) run(ctx context.Context, old []rangeFile, in *newRows) (out
 }
 
 // file merges one file with the new groups up to last, nil = all.
-func (m *stateMerge) file(ctx context.Context, old *rangeFile, last []byte, in *newRows) ([]rangeFile, error) {
-	w := &rangeWriter{files: m.files, fields: fieldsOf(stateColumns()), limit: m.limit}
+func (m *stateMerge) file(
+	ctx context.Context,
+	old *rangeFile,
+	last []byte,
+	in *newRows,
+) ([]rangeFile, error) {
+	w := &rangeWriter{files: m.files, fields: fieldsOf(stateColumns()), limit: m.limit,
+		spare: &m.spare}
 	defer w.abandon()
 	r := newStateReader(m.part)
 	defer r.close()
@@ -254,8 +267,14 @@ func (m *stateMerge) file(ctx context.Context, old *rangeFile, last []byte, in *
 	return w.out, err
 }
 
-// nextGroup copies groups without new rows as they are, and gives the next that is to be seen; nil at the end.
-func (m *stateMerge) nextGroup(ctx context.Context, r *stateReader, last []byte, in *newRows, w *rangeWriter,
+// nextGroup copies groups without new rows as they are, and gives the next that is to be seen;
+// nil at the end.
+func (m *stateMerge) nextGroup(
+	ctx context.Context,
+	r *stateReader,
+	last []byte,
+	in *newRows,
+	w *rangeWriter,
 ) (*group, error) {
 	fresh := in.head()
 	if fresh != nil && last != nil && bytes.Compare(fresh, last) > 0 {
@@ -291,7 +310,13 @@ func (m *stateMerge) nextGroup(ctx context.Context, r *stateReader, last []byte,
 	return g, err
 }
 
-func (m *stateMerge) write(ctx context.Context, w *rangeWriter, cols []journalColumn, key []byte, rows []schemas.Row) error {
+func (m *stateMerge) write(
+	ctx context.Context,
+	w *rangeWriter,
+	cols []journalColumn,
+	key []byte,
+	rows []schemas.Row,
+) error {
 	if len(rows) == 0 {
 		return nil
 	}

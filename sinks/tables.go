@@ -21,11 +21,13 @@ type TablesConfig struct {
 	Delivered store.Store // delivered tables
 	Datasets  map[schemas.DatasetName]*schemas.Dataset
 	Dir       string // folder for scratch files, which hold personal data; made if it is missing
-	Budget    int    // bytes that a batch keeps in memory; 0 = 128 MiB. Each unit that is folded may take half of it
+	// Budget is the bytes that a batch keeps in memory; 0 = 128 MiB. Each unit that is folded may
+	// take half as much.
+	Budget int
 }
 
-// Tables is the Engine: it folds statements into delivered tables, streaming. Memory is bounded by the budget, the rows
-// of one scope or key, and the files being read and written.
+// Tables is the Engine: it folds statements into delivered tables, streaming. Memory is bounded
+// by the budget, the rows of one scope or key, and the files being read and written.
 type Tables struct {
 	TablesConfig
 	stateBytes, tableBytes int // of rows in memory form in a file
@@ -58,7 +60,8 @@ func (t *Tables) NewBatch(context.Context) (Batch, error) {
 	return &tableBatch{tables: t, rows: newSortedRows(t.Dir, t.Budget)}, nil
 }
 
-// tableBatch is the statements of one round, by municipality, dataset, part of the close state and group.
+// tableBatch is the statements of one round, by municipality, dataset, part of the close state
+// and group.
 type tableBatch struct {
 	tables *Tables
 	rows   *sortedRows
@@ -141,10 +144,15 @@ func (t *Tables) Fold(ctx context.Context, in *FoldInput) (*FoldResult, error) {
 	if f.before, err = readState(ctx, t.State, in.Unit, in.Before); err != nil {
 		return nil, err
 	}
-	if f.national, err = readState(ctx, t.State, nationalOf(in.Unit.Area), in.National); err != nil {
+	national := nationalOf(in.Unit.Area)
+	if f.national, err = readState(ctx, t.State, national, in.National); err != nil {
 		return nil, err
 	}
-	after := &closeState{Format: stateFormat, Unit: in.Unit.String(), Datasets: maps.Clone(f.before.Datasets)}
+	after := &closeState{
+		Format:   stateFormat,
+		Unit:     in.Unit.String(),
+		Datasets: maps.Clone(f.before.Datasets),
+	}
 	for _, name := range slices.Sorted(maps.Keys(t.Datasets)) {
 		if name.Area() != in.Unit.Area {
 			continue
@@ -153,7 +161,9 @@ func (t *Tables) Fold(ctx context.Context, in *FoldInput) (*FoldResult, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		f.result.Incomplete = append(f.result.Incomplete, d.Incomplete...)
+		if n := len(d.Incomplete); n > 0 {
+			f.result.Incomplete = append(f.result.Incomplete, fmt.Sprintf("%s: %d", name, n))
+		}
 		if d.empty() {
 			delete(after.Datasets, name)
 		} else {
@@ -179,7 +189,11 @@ func (f *unitFold) conclude(ctx context.Context, after *closeState) error {
 
 func (f *unitFold) isNational() bool { return f.in.Unit.Kommune == schemas.National }
 
-func (f *unitFold) dataset(ctx context.Context, name schemas.DatasetName, after *closeState) (*datasetState, error) {
+func (f *unitFold) dataset(
+	ctx context.Context,
+	name schemas.DatasetName,
+	after *closeState,
+) (*datasetState, error) {
 	before := f.before.dataset(name)
 	if name == joinedDataset && !f.isNational() {
 		return f.join(ctx, before, after.dataset(joinDataset))

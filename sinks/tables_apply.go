@@ -12,7 +12,8 @@ import (
 	"github.com/flis-dk/flis/sinks/parquet"
 )
 
-// apply writes the files of the next versions of a dataset's two tables. A table without changes gets none.
+// apply writes the files of the next versions of a dataset's two tables. A table without changes
+// gets none.
 func (d *datasetFold) apply(ctx context.Context) error {
 	changes := d.changes.slice(nil)
 	if changes.done() {
@@ -21,8 +22,13 @@ func (d *datasetFold) apply(ctx context.Context) error {
 	if err := d.agrees(); err != nil {
 		return err
 	}
-	m := &tableMerge{shape: d.shape, files: d.tableFiles(false), limit: d.tableBytes, day: d.in.Leverance,
-		past: &rangeWriter{files: d.tableFiles(true), fields: d.shape.fields, limit: d.tableBytes}}
+	m := &tableMerge{
+		shape: d.shape,
+		files: d.tableFiles(false),
+		limit: d.tableBytes,
+		day:   d.in.Leverance,
+		past:  &rangeWriter{files: d.tableFiles(true), fields: d.shape.fields, limit: d.tableBytes},
+	}
 	defer m.past.abandon()
 	old := d.after.Table
 	var err error
@@ -36,24 +42,38 @@ func (d *datasetFold) apply(ctx context.Context) error {
 }
 
 func (d *datasetFold) tableFiles(history bool) files {
-	return files{st: d.Delivered, folder: schemas.TablePrefix(d.in.Unit.Kommune, d.name(), history), dir: d.Dir}
+	return files{
+		st:     d.Delivered,
+		folder: schemas.TablePrefix(d.in.Unit.Kommune, d.name(), history),
+		dir:    d.Dir,
+	}
 }
 
-// agrees checks that the files of the close state are those of the table that the certificate names.
+// agrees checks that the files of the close state are those of the table that the certificate
+// names.
 func (d *datasetFold) agrees() error {
 	ref := d.certified()
 	if ref == nil || ref.Current == nil {
 		if len(d.after.Table) == 0 {
 			return nil
 		}
-		return fmt.Errorf("the close state has table files, the certificate has no table: restore one of the two")
+		return fmt.Errorf(
+			"the close state has table files, the certificate has no table: restore one of the two",
+		)
 	}
 	live := map[string]delta.Add{}
 	for _, f := range d.after.Table {
-		live[f.Path] = delta.Add{Path: f.Path, Size: f.Bytes, Tags: map[string]string{delta.TagSHA256: f.SHA256}}
+		live[f.Path] = delta.Add{
+			Path: f.Path,
+			Size: f.Bytes,
+			Tags: map[string]string{delta.TagSHA256: f.SHA256},
+		}
 	}
 	if FilesDigest(live) != ref.Current.Digest {
-		return fmt.Errorf("%w: the close state has other table files than the certificate names", errFile)
+		return fmt.Errorf(
+			"%w: the close state has other table files than the certificate names",
+			errFile,
+		)
 	}
 	return nil
 }
@@ -75,8 +95,11 @@ func (d *datasetFold) commits(m *tableMerge, old []rangeFile) error {
 	at := max(0, int64(d.in.Leverance.Midnight())/1000)
 	for _, f := range old {
 		if !slices.ContainsFunc(d.after.Table, func(g rangeFile) bool { return g.Path == f.Path }) {
-			now.Removes = append(now.Removes, delta.Remove{Path: f.Path, Deleted: at, DataChange: true,
-				Partition: partition(&f), Size: f.Bytes})
+			now.Removes = append(
+				now.Removes,
+				delta.Remove{Path: f.Path, Deleted: at, DataChange: true,
+					Size: f.Bytes},
+			)
 		}
 	}
 	var err error
@@ -94,11 +117,19 @@ func (d *datasetFold) commits(m *tableMerge, old []rangeFile) error {
 	if past.Adds, err = d.shape.adds(m.past.out, m.past.metas, at, nil); err != nil {
 		return err
 	}
-	d.result.Tables = append(d.result.Tables, TableChange{Dataset: d.name(), History: true, Commit: past})
+	d.result.Tables = append(
+		d.result.Tables,
+		TableChange{Dataset: d.name(), History: true, Commit: past},
+	)
 	return nil
 }
 
-func (s *tableShape) adds(out []rangeFile, metas []*parquet.Meta, at int64, old []rangeFile) ([]delta.Add, error) {
+func (s *tableShape) adds(
+	out []rangeFile,
+	metas []*parquet.Meta,
+	at int64,
+	old []rangeFile,
+) ([]delta.Add, error) {
 	var adds []delta.Add
 	for i, f := range out {
 		if slices.ContainsFunc(old, func(g rangeFile) bool { return g.Path == f.Path }) {
@@ -108,32 +139,40 @@ func (s *tableShape) adds(out []rangeFile, metas []*parquet.Meta, at int64, old 
 		if err != nil {
 			return nil, err
 		}
-		adds = append(adds, delta.Add{Path: f.Path, Partition: partition(&f), Size: f.Bytes, Modified: at, DataChange: true,
-			Stats: stats, Tags: map[string]string{delta.TagSHA256: f.SHA256}})
+		adds = append(
+			adds,
+			delta.Add{
+				Path:       f.Path,
+				Size:       f.Bytes,
+				Modified:   at,
+				DataChange: true,
+				Stats:      stats,
+				Tags:       map[string]string{delta.TagSHA256: f.SHA256},
+			},
+		)
 	}
 	return adds, nil
 }
 
-func partition(f *rangeFile) map[string]string {
-	if f.Partition == "" {
-		return map[string]string{}
-	}
-	return map[string]string{periodColumn: f.Partition}
-}
-
-// tableMerge brings changes into the files of a table. Only files in whose range something changed are written
-// anew. Rows that leave go to past, unless they entered in this very delivery.
+// tableMerge brings changes into the files of a table. Only files in whose range something
+// changed are written anew. Rows that leave go to past, unless they entered in this very
+// delivery.
 type tableMerge struct {
 	files
 	shape *tableShape
 	limit int
 	day   schemas.Day
 	past  *rangeWriter
+	spare spareBatch
 	out   []rangeFile // written
 	metas []*parquet.Meta
 }
 
-func (m *tableMerge) run(ctx context.Context, old []rangeFile, c *rowCursor) (all []rangeFile, err error) {
+func (m *tableMerge) run(
+	ctx context.Context,
+	old []rangeFile,
+	c *rowCursor,
+) (all []rangeFile, err error) {
 	byPeriod := map[string][]rangeFile{}
 	for _, f := range old {
 		byPeriod[f.Partition] = append(byPeriod[f.Partition], f)
@@ -163,7 +202,12 @@ func (m *tableMerge) run(ctx context.Context, old []rangeFile, c *rowCursor) (al
 }
 
 // period merges the changes at hand that lie in the period.
-func (m *tableMerge) period(ctx context.Context, p string, old []rangeFile, c *rowCursor) (out []rangeFile, err error) {
+func (m *tableMerge) period(
+	ctx context.Context,
+	p string,
+	old []rangeFile,
+	c *rowCursor,
+) (out []rangeFile, err error) {
 	prefix := appendText(nil, p)
 	if len(old) == 0 {
 		return m.file(ctx, p, nil, nil, c)
@@ -173,7 +217,8 @@ func (m *tableMerge) period(ctx context.Context, p string, old []rangeFile, c *r
 		if i == len(old)-1 {
 			last = nil
 		}
-		if c.done() || !bytes.HasPrefix(c.key(), prefix) || last != nil && bytes.Compare(groupOf(c.key()[len(prefix):]), last) > 0 {
+		if c.done() || !bytes.HasPrefix(c.key(), prefix) ||
+			last != nil && bytes.Compare(groupOf(c.key()[len(prefix):]), last) > 0 {
 			out = append(out, old[i])
 			continue
 		}
@@ -195,14 +240,23 @@ type tableFile struct {
 	c      *rowCursor
 	batch  *parquet.Batch // with the row at hand, nil at the end
 	at     int
+	rows   int64 // gone through
+	name   string
 	key    []byte
 	next   func() (*parquet.Batch, error, bool)
 }
 
-func (m *tableMerge) file(ctx context.Context, p string, old *rangeFile, last []byte, c *rowCursor) ([]rangeFile, error) {
-	w := &rangeWriter{files: m.files, fields: m.shape.fields, limit: m.limit, partition: p}
+func (m *tableMerge) file(
+	ctx context.Context,
+	p string,
+	old *rangeFile,
+	last []byte,
+	c *rowCursor,
+) ([]rangeFile, error) {
+	w := &rangeWriter{files: m.files, fields: m.shape.fields, limit: m.limit, partition: p,
+		spare: &m.spare}
 	if p != "" {
-		w.subfolder = periodColumn + "=" + p + "/"
+		w.prefix = p + "-"
 	}
 	defer w.abandon()
 	f := &tableFile{tableMerge: m, w: w, prefix: appendText(nil, p), last: last, c: c,
@@ -210,7 +264,7 @@ func (m *tableMerge) file(ctx context.Context, p string, old *rangeFile, last []
 	if old != nil {
 		next, stop := iter.Pull2(m.scan(ctx, &old.FileRef, m.shape.fields))
 		defer stop()
-		f.next = next
+		f.next, f.name = next, old.Path
 	}
 	if err := f.load(); err != nil {
 		return nil, err
@@ -239,6 +293,7 @@ func (f *tableFile) load() error {
 		f.batch, f.at = b, 0
 	}
 	f.key = f.shape.keyAt(f.key[:0], f.batch, f.at)
+	f.rows++
 	return nil
 }
 
@@ -276,8 +331,8 @@ func (f *tableFile) step(ctx context.Context) (bool, error) {
 	case !enters && order == 0:
 		return true, f.leave(ctx)
 	}
-	return false, fmt.Errorf("%w: table and close state differ at key %s: make both anew from the journal",
-		errFile, printable(at))
+	return false, fmt.Errorf("%w: table and close state differ at row %d of %s: "+
+		"make both anew from the journal", errFile, f.rows, f.name)
 }
 
 func (f *tableFile) keep(ctx context.Context) error {
@@ -307,7 +362,8 @@ func (f *tableFile) enter(ctx context.Context) error {
 	return f.w.row()
 }
 
-// leave retires the row at hand. Several closes of one delivery count as one: what came in it leaves no trace.
+// leave retires the row at hand. Several closes of one delivery count as one: what came in it
+// leaves no trace.
 func (f *tableFile) leave(ctx context.Context) error {
 	s := f.shape
 	if known := schemas.Day(f.batch.Vectors[s.known].Int(f.at)); known != f.day {

@@ -17,15 +17,33 @@ import (
 func second(t *testing.T) (w *tableWorld, in func(w *tableWorld) *FoldInput) {
 	w = newTableWorld(t, t.TempDir())
 	u := schemas.Unit{Kommune: "0101", Area: "borger"}
-	ags := []schemas.Agreement{{Kommune: "0101", Area: "borger", System: "cpr", From: schemas.Always, To: schemas.Open, Since: schemas.Always}}
+	ags := always("borger", "cpr")
 	rows := func(day int64) (rows []schemas.Row) {
-		for n := range 10 {
+		for n := range 6 {
 			cpr := fmt.Sprintf("61017000%02d", n)
-			r := schemas.Row{Kommune: "0101", System: "cpr", Dataset: "borger.person", Key: cpr, Scope: cpr, Op: schemas.OpUpsert,
-				From: 5, To: schemas.Open, Stated: schemas.Instant(day), EventID: fmt.Sprint(day, "|", n), Stream: "a", Offset: day*100 + int64(n), Ordinal: 2}
-			r.Payload = payload(t, w.engine.Datasets["borger.person"], map[string]any{"cpr": cpr, "status": fmt.Sprint(day * int64(n%2))})
+			r := schemas.Row{
+				Kommune: "0101",
+				System:  "cpr",
+				Dataset: "borger.person",
+				Key:     cpr,
+				Scope:   cpr,
+				Op:      schemas.OpUpsert,
+				From:    5,
+				To:      schemas.Open,
+				Stated:  schemas.Instant(day),
+				EventID: fmt.Sprint(day, "|", n),
+				Stream:  "a",
+				Offset:  day*100 + int64(n),
+				Ordinal: 2,
+			}
+			r.Payload = payload(
+				t,
+				w.engine.Datasets["borger.person"],
+				map[string]any{"cpr": cpr, "status": fmt.Sprint(day * int64(n%2))},
+			)
 			s := r
-			s.Kommune, s.Key, s.Payload, s.Op, s.From, s.Ordinal = schemas.National, "", nil, schemas.OpSnapshot, schemas.Always, 1
+			s.Kommune, s.Key, s.Payload = schemas.National, "", nil
+			s.Op, s.From, s.Ordinal = schemas.OpSnapshot, schemas.Always, 1
 			rows = append(rows, s, r)
 		}
 		return rows
@@ -42,7 +60,14 @@ func second(t *testing.T) (w *tableWorld, in func(w *tableWorld) *FoldInput) {
 }
 
 func spelled(t *testing.T, r *FoldResult) string {
-	b, err := delta.Canonical(map[string]any{"state": r.State, "tables": r.Tables, "clipped": r.Clipped, "incomplete": r.Incomplete})
+	b, err := delta.Canonical(
+		map[string]any{
+			"state":      r.State,
+			"tables":     r.Tables,
+			"clipped":    r.Clipped,
+			"incomplete": r.Incomplete,
+		},
+	)
 	require.NoError(t, err)
 	return string(b)
 }
@@ -59,13 +84,15 @@ func TestFoldIsAFunctionOfItsInput(t *testing.T) {
 	require.Equal(t, spelled(t, one), spelled(t, two))
 }
 
-// A closer that fails at any operation leaves nothing that hinders the next one, and a lost answer changes nothing.
+// A closer that fails at any operation leaves nothing that hinders the next one, and a lost
+// answer changes nothing.
 func TestFoldSurvivesEachFault(t *testing.T) {
 	w, in := second(t)
 	clean := &tableWorld{t: t, ctx: w.ctx, engine: newTestTables(t, w.mem.Clone(), t.TempDir())}
 	right, err := clean.engine.Fold(w.ctx, in(clean))
 	require.NoError(t, err)
-	for _, fault := range []store.Fault{store.Refuse, store.LoseRequest, store.LoseAnswer, store.CrashAfter} {
+	faults := []store.Fault{store.Refuse, store.LoseRequest, store.LoseAnswer, store.CrashAfter}
+	for _, fault := range faults {
 		for at, done := 1, false; !done; at++ {
 			n := 0
 			mem := w.mem.Clone()
@@ -82,7 +109,11 @@ func TestFoldSurvivesEachFault(t *testing.T) {
 			} else if fault != store.CrashAfter && at%4 > 0 {
 				continue // nothing but files of other names can be left
 			}
-			well := &tableWorld{t: t, ctx: w.ctx, engine: newTestTables(t, mem.With(nil), t.TempDir())}
+			well := &tableWorld{
+				t:      t,
+				ctx:    w.ctx,
+				engine: newTestTables(t, mem.With(nil), t.TempDir()),
+			}
 			got, err = well.engine.Fold(w.ctx, in(well))
 			require.NoError(t, err, "after fault %d at %d", fault, at)
 			require.Equal(t, spelled(t, right), spelled(t, got))
@@ -120,9 +151,10 @@ func live(w *tableWorld, key string) bool {
 	s, err := readState(w.ctx, w.mem, schemas.Unit{Kommune: "0101", Area: "borger"}, c)
 	require.NoError(w.t, err)
 	d := s.Datasets["borger.person"]
-	return key == c.State.Path || slices.ContainsFunc(slices.Concat(d.Scopes, d.Keys, d.Table), func(f rangeFile) bool {
-		return strings.HasSuffix(key, "/"+f.Path)
-	})
+	return key == c.State.Path ||
+		slices.ContainsFunc(slices.Concat(d.Scopes, d.Keys, d.Table), func(f rangeFile) bool {
+			return strings.HasSuffix(key, "/"+f.Path)
+		})
 }
 
 func TestFoldRefusesOtherTableFiles(t *testing.T) {
@@ -141,9 +173,23 @@ func TestFoldRefusesOtherTableFiles(t *testing.T) {
 
 func TestFoldRefusesBadRows(t *testing.T) {
 	good := func(w *tableWorld) schemas.Row {
-		return schemas.Row{Kommune: "0101", System: "cpr", Dataset: "borger.person", Key: "6101700001", Op: schemas.OpUpsert, From: 5,
-			To: schemas.Open, Stream: "a", Offset: 7, Ordinal: 1,
-			Payload: payload(t, w.engine.Datasets["borger.person"], map[string]any{"cpr": "6101700001"})}
+		return schemas.Row{
+			Kommune: "0101",
+			System:  "cpr",
+			Dataset: "borger.person",
+			Key:     "6101700001",
+			Op:      schemas.OpUpsert,
+			From:    5,
+			To:      schemas.Open,
+			Stream:  "a",
+			Offset:  7,
+			Ordinal: 1,
+			Payload: payload(
+				t,
+				w.engine.Datasets["borger.person"],
+				map[string]any{"cpr": "6101700001"},
+			),
+		}
 	}
 	bad := map[string]func(*schemas.Row){
 		"a payload that ends early":   func(r *schemas.Row) { r.Payload = r.Payload[:8] },
@@ -153,7 +199,7 @@ func TestFoldRefusesBadRows(t *testing.T) {
 		"another key":                 func(r *schemas.Row) { r.Key = "6101700002" },
 	}
 	u := schemas.Unit{Kommune: "0101", Area: "borger"}
-	ags := []schemas.Agreement{{Kommune: "0101", Area: "borger", System: "cpr", From: schemas.Always, To: schemas.Open, Since: schemas.Always}}
+	ags := always("borger", "cpr")
 	for name, spoil := range bad {
 		t.Run(name, func(t *testing.T) {
 			w := newTableWorld(t, t.TempDir())
@@ -172,4 +218,35 @@ func TestFoldRefusesBadRows(t *testing.T) {
 	require.NoError(t, err)
 	require.Error(t, b.Add(u, &schemas.Row{Dataset: "borger.intet", Op: schemas.OpUpsert}))
 	require.False(t, errors.Is(err, errFile))
+}
+
+func TestAPayloadFromBeforeAColumnIsRead(t *testing.T) {
+	w := newTableWorld(t, t.TempDir())
+	d := w.engine.Datasets["borger.person"]
+	u := schemas.Unit{Kommune: "0101", Area: "borger"}
+	whole := payload(t, d, map[string]any{"cpr": "6101700001"})
+	r := schemas.Row{Kommune: "0101", System: "cpr", Dataset: d.Name, Key: "6101700001",
+		Op: schemas.OpUpsert, From: 5, To: schemas.Open, Payload: whole[:len(whole)-1]}
+	require.True(t, d.Columns[len(d.Columns)-1].Nullable)
+	w.close(firstDay, always("borger", "cpr"), []schemas.Row{r}, u)
+	require.Len(t, w.table(u, d.Name, false), 1)
+}
+
+// Statistics and names tell nothing of a person (invariant 10).
+func TestNoPersonInLogOrNames(t *testing.T) {
+	w, in := second(t)
+	r, err := w.engine.Fold(w.ctx, in(w))
+	require.NoError(t, err)
+	require.NotContains(t, spelled(t, r), "610170")
+	for info, err := range w.mem.List(w.ctx, "", "") {
+		require.NoError(t, err)
+		require.NotContains(t, info.Key, "610170")
+	}
+	for _, d := range w.engine.Datasets {
+		s := newTableShape(d, "0101")
+		for i, c := range d.Columns {
+			require.False(t, c.Personal && s.fields[1+i].Stats, "%s.%s", d.Name, c.Name)
+			require.False(t, c.Personal && s.fields[1+i].Dictionary, "%s.%s", d.Name, c.Name)
+		}
+	}
 }

@@ -3,17 +3,16 @@ package sinks
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"slices"
 
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/transforms/fold"
 )
 
-// datasetFold is one dataset of one unit in one close. Three steps: new statements find their scopes, and new
-// snapshots the keys that they bear on; each key that has something new is folded as it was and as it is; what differs
-// goes into the tables.
+// datasetFold is one dataset of one unit in one close. Three steps: new statements find their
+// scopes, and new snapshots the keys that they bear on; each key that has something new is folded
+// as it was and as it is; what differs goes into the tables.
 type datasetFold struct {
 	*unitFold
 	shape    *tableShape
@@ -25,11 +24,18 @@ type datasetFold struct {
 	clipped  int64
 }
 
-func (f *unitFold) newDatasetFold(name schemas.DatasetName, before *datasetState) (*datasetFold, error) {
-	d := &datasetFold{unitFold: f, shape: newTableShape(f.Datasets[name], f.in.Unit.Kommune), after: before.clone(),
-		is:      ownershipOf(f.in.Agreements, name),
-		spread:  newSortedRows(f.Dir, f.Budget/4),
-		changes: newSortedRows(f.Dir, f.Budget/4)}
+func (f *unitFold) newDatasetFold(
+	name schemas.DatasetName,
+	before *datasetState,
+) (*datasetFold, error) {
+	d := &datasetFold{
+		unitFold: f,
+		shape:    newTableShape(f.Datasets[name], f.in.Unit.Kommune),
+		after:    before.clone(),
+		is:       ownershipOf(f.in.Agreements, name),
+		spread:   newSortedRows(f.Dir, f.Budget/4),
+		changes:  newSortedRows(f.Dir, f.Budget/4),
+	}
 	var old []schemas.Agreement
 	if f.in.Before != nil {
 		var err error
@@ -52,7 +58,8 @@ func (f *unitFold) stateFiles() files {
 	return files{st: f.State, folder: schemas.StatePrefix(f.in.Unit), dir: f.Dir}
 }
 
-// scopes brings the new snapshots and members into the close state, and spreads snapshots over the keys.
+// scopes brings the new snapshots and members into the close state, and spreads snapshots over
+// the keys.
 func (d *datasetFold) scopes(ctx context.Context) error {
 	in := &newRows{cursors: []*rowCursor{d.batch.slice(d.in.Unit.Kommune, d.name(), partScopes)}}
 	if !d.isNational() && (len(d.after.Scopes) > 0 || d.in.National == nil) {
@@ -72,15 +79,19 @@ func (d *datasetFold) scopes(ctx context.Context) error {
 	return d.spread.sort()
 }
 
-// scope merges one scope. A national snapshot is for those who hold rows of its scope; who gets the first of them
-// now finds the earlier snapshots in the national close state, so that the order in which the two came is all one.
+// scope merges one scope. A national snapshot is for those who hold rows of its scope; who gets
+// the first of them now finds the earlier snapshots in the national close state, so that the
+// order in which the two came is all one.
 func (d *datasetFold) scope(g *group) ([]schemas.Row, bool, error) {
 	isMember := func(r schemas.Row) bool { return r.Op == opMember }
 	holds, will := slices.ContainsFunc(g.old, isMember), slices.ContainsFunc(g.new, isMember)
 	switch {
 	case d.isNational() || holds:
 	case !will:
-		g.new = slices.DeleteFunc(g.new, func(r schemas.Row) bool { return r.Kommune == schemas.National })
+		g.new = slices.DeleteFunc(
+			g.new,
+			func(r schemas.Row) bool { return r.Kommune == schemas.National },
+		)
 	case d.national != nil:
 		more, err := d.national.group(g.key)
 		if err != nil {
@@ -98,17 +109,21 @@ func (d *datasetFold) scope(g *group) ([]schemas.Row, bool, error) {
 	return rows, true, d.spreadOver(g.old, rows, was, is)
 }
 
-// note keeps the list of snapshots that have no effect yet, under a name that tells nothing of the scope.
+// note keeps the list of scopes with a snapshot that has no effect yet. It stays in the close
+// state, for a scope may be a CPR number.
 func (d *datasetFold) note(scope []byte, incomplete bool) {
-	sum := sha256.Sum256(scope)
-	label := string(d.name()) + " " + hex.EncodeToString(sum[:8])
-	d.after.Incomplete = slices.DeleteFunc(d.after.Incomplete, func(s string) bool { return s == label })
+	label := base64.StdEncoding.EncodeToString(scope)
+	d.after.Incomplete = slices.DeleteFunc(
+		d.after.Incomplete,
+		func(s string) bool { return s == label },
+	)
 	if incomplete {
 		d.after.Incomplete = append(d.after.Incomplete, label)
 	}
 }
 
-// inForce gives the snapshots of a scope that have effect; of one over several records its first row stands for all.
+// inForce gives the snapshots of a scope that have effect; of one over several records its first
+// row stands for all.
 func inForce(rows []schemas.Row) (force []schemas.Row, incomplete bool) {
 	events := map[string]map[string]bool{}
 	for i := range rows {
@@ -141,15 +156,18 @@ func inForce(rows []schemas.Row) (force []schemas.Row, incomplete bool) {
 	return force, incomplete
 }
 
-// spreadOver puts the snapshots before the keys: all before those that are new to the scope, and the new ones before
-// all.
+// spreadOver puts the snapshots before the keys: all before those that are new to the scope, and
+// the new ones before all.
 func (d *datasetFold) spreadOver(old, rows, was, is []schemas.Row) error {
 	same := func(a *schemas.Row) func(schemas.Row) bool {
 		return func(b schemas.Row) bool {
 			return fold.CompareIdentity(a, &b) == 0 && schemas.CompareOrder(a, &b) == 0
 		}
 	}
-	news := slices.DeleteFunc(slices.Clone(is), func(r schemas.Row) bool { return slices.ContainsFunc(was, same(&r)) })
+	news := slices.DeleteFunc(
+		slices.Clone(is),
+		func(r schemas.Row) bool { return slices.ContainsFunc(was, same(&r)) },
+	)
 	known := map[string]bool{}
 	for i := range old {
 		if old[i].Op == opMember {
@@ -166,7 +184,8 @@ func (d *datasetFold) spreadOver(old, rows, was, is []schemas.Row) error {
 		}
 		for _, s := range put {
 			s.Key = rows[i].Key
-			if err := d.spread.add(appendOrder(appendGroup(nil, partKeys, &s), &s), &s); err != nil {
+			key := appendOrder(appendGroup(nil, partKeys, &s), &s)
+			if err := d.spread.add(key, &s); err != nil {
 				return err
 			}
 		}
@@ -176,8 +195,19 @@ func (d *datasetFold) spreadOver(old, rows, was, is []schemas.Row) error {
 
 // keys brings the new statements into the close state, and finds the changes of the table.
 func (d *datasetFold) keys(ctx context.Context) error {
-	in := &newRows{cursors: []*rowCursor{d.batch.slice(d.in.Unit.Kommune, d.name(), partKeys), d.spread.slice(nil)}}
-	m := &stateMerge{files: d.stateFiles(), part: partKeys, limit: d.stateBytes, every: !d.was.equal(d.is), fn: d.key}
+	in := &newRows{
+		cursors: []*rowCursor{
+			d.batch.slice(d.in.Unit.Kommune, d.name(), partKeys),
+			d.spread.slice(nil),
+		},
+	}
+	m := &stateMerge{
+		files: d.stateFiles(),
+		part:  partKeys,
+		limit: d.stateBytes,
+		every: !d.was.equal(d.is),
+		fn:    d.key,
+	}
 	var err error
 	if d.after.Keys, err = m.run(ctx, d.after.Keys, in); err != nil {
 		return err
@@ -228,12 +258,19 @@ func (d *datasetFold) compare(before, after []fold.Segment) error {
 // sameRow says whether two segments of one key are the same delivered row.
 func sameRow(a, b *fold.Segment) bool {
 	x, y := a.Row, b.Row
-	return a.From == b.From && a.To == b.To && x.EventID == y.EventID && x.Registered == y.Registered &&
-		x.Leverance == y.Leverance && x.System == y.System && bytes.Equal(x.Payload, y.Payload)
+	return a.From == b.From && a.To == b.To && x.EventID == y.EventID && x.System == y.System &&
+		x.Registered == y.Registered && x.Leverance == y.Leverance &&
+		bytes.Equal(x.Payload, y.Payload)
 }
 
 func (d *datasetFold) change(s *fold.Segment, enters bool) error {
-	r := schemas.Row{System: s.Row.System, Key: s.Row.Key, From: s.From, To: s.To, Op: schemas.OpDelete}
+	r := schemas.Row{
+		System: s.Row.System,
+		Key:    s.Row.Key,
+		From:   s.From,
+		To:     s.To,
+		Op:     schemas.OpDelete,
+	}
 	if enters {
 		r = *s.Row
 		r.From, r.To, r.Op = s.From, s.To, schemas.OpUpsert
@@ -250,8 +287,16 @@ type stateLookup struct {
 }
 
 func (f *unitFold) lookup(ctx context.Context, name schemas.DatasetName) *stateLookup {
-	return &stateLookup{ctx: ctx, left: f.national.dataset(name).Scopes, reader: newStateReader(partScopes),
-		files: files{st: f.State, folder: schemas.StatePrefix(nationalOf(f.in.Unit.Area)), dir: f.Dir}}
+	return &stateLookup{
+		ctx:    ctx,
+		left:   f.national.dataset(name).Scopes,
+		reader: newStateReader(partScopes),
+		files: files{
+			st:     f.State,
+			folder: schemas.StatePrefix(nationalOf(f.in.Unit.Area)),
+			dir:    f.Dir,
+		},
+	}
 }
 
 func (l *stateLookup) close() { l.reader.close() }

@@ -12,8 +12,8 @@ import (
 	"github.com/flis-dk/flis/transforms/fold"
 )
 
-// The one join: a unit holds the rows of personnummer of which either number is a person that it holds. They name no
-// municipality, so the national close state has them all.
+// The one join: a unit holds the rows of personnummer of which either number is a person that it
+// holds. They name no municipality, so the national close state has them all.
 const (
 	joinDataset   schemas.DatasetName = "borger.person"
 	joinedDataset schemas.DatasetName = "borger.personnummer"
@@ -21,8 +21,8 @@ const (
 	joinedColumn                      = "aktuelt_cpr"
 )
 
-// join makes the unit's table anew and compares it with the one that is there. It does nothing where neither the
-// persons, the national rows nor the agreements are others than last time.
+// join makes the unit's table anew and compares it with the one that is there. It does nothing
+// where neither the persons, the national rows nor the agreements are others than last time.
 func (f *unitFold) join(ctx context.Context, before, persons *datasetState) (*datasetState, error) {
 	d, err := f.newDatasetFold(joinedDataset, before)
 	if err != nil {
@@ -68,10 +68,15 @@ func restsOn(lists ...[]rangeFile) string {
 
 // persons are the numbers that the unit holds, sorted.
 func (f *unitFold) persons(ctx context.Context, s *datasetState) ([]string, error) {
-	in := files{st: f.Delivered, folder: schemas.TablePrefix(f.in.Unit.Kommune, joinDataset, false), dir: f.Dir}
+	in := files{
+		st:     f.Delivered,
+		folder: schemas.TablePrefix(f.in.Unit.Kommune, joinDataset, false),
+		dir:    f.Dir,
+	}
+	number := []parquet.Field{{Name: joinColumn, Kind: parquet.String}}
 	var all []string
 	for i := range s.Table {
-		for b, err := range in.scan(ctx, &s.Table[i].FileRef, []parquet.Field{{Name: joinColumn, Kind: parquet.String}}) {
+		for b, err := range in.scan(ctx, &s.Table[i].FileRef, number) {
 			if err != nil {
 				return nil, err
 			}
@@ -131,8 +136,9 @@ func (j *joining) run(ctx context.Context, national *datasetState) error {
 
 func (j *joining) rows(ctx context.Context) iter.Seq2[*parquet.Batch, error] {
 	return func(yield func(*parquet.Batch, error) bool) {
+		in := j.tableFiles(false)
 		for i := range j.after.Table {
-			for b, err := range j.tableFiles(false).scan(ctx, &j.after.Table[i].FileRef, j.shape.fields) {
+			for b, err := range in.scan(ctx, &j.after.Table[i].FileRef, j.shape.fields) {
 				if !yield(b, err) || err != nil {
 					return
 				}
@@ -198,8 +204,12 @@ func (j *joining) drop(before []byte) error {
 
 func (j *joining) leave() error {
 	s := j.shape
-	r := &schemas.Row{System: schemas.System(j.batch.Vectors[s.system].Bytes(j.at)), Key: s.keyText(j.batch, j.at),
-		From: schemas.Day(j.batch.Vectors[s.from].Int(j.at)), Op: schemas.OpDelete}
+	r := &schemas.Row{
+		System: schemas.System(j.batch.Vectors[s.system].Bytes(j.at)),
+		Key:    s.keyText(j.batch, j.at),
+		From:   schemas.Day(j.batch.Vectors[s.from].Int(j.at)),
+		Op:     schemas.OpDelete,
+	}
 	if err := j.changes.add(s.changeKey(r), r); err != nil {
 		return err
 	}

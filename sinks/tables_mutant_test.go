@@ -12,7 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// tableMutants are planted mistakes in what a close puts in or takes out. The checks of play must see each.
+// tableMutants are planted mistakes in what a close puts in or takes out. The checks of play must
+// see each.
 var tableMutants = map[string]func(*tableWorld){
 	"history row forgotten": func(w *tableWorld) {
 		w.bend = func(r *FoldResult) {

@@ -7,7 +7,8 @@ import (
 	"github.com/flis-dk/flis/transforms/fold"
 )
 
-// ownership says for which valid time each system speaks in one dataset of one unit. Shadow agreements own nothing.
+// ownership says for which valid time each system speaks in one dataset of one unit. Shadow
+// agreements own nothing.
 type ownership map[schemas.System][]owned
 
 // owned is an interval of valid time; rows of it that ended before since are not delivered.
@@ -40,8 +41,9 @@ func (o ownership) equal(p ownership) bool {
 	return true
 }
 
-// fold gives the rows that are delivered of one key: its statements cut to what their system owns, folded, and without
-// what ended before the history begins. cut counts the statements that lost time.
+// fold gives the rows that are delivered of one key: its statements cut to what their system
+// owns, folded, and without what ended before the history begins. cut counts the statements that
+// lost time.
 func (o ownership) fold(k schemas.Kind, rows []schemas.Row) (segments []fold.Segment, cut int64) {
 	if len(rows) == 0 {
 		return nil, 0
@@ -56,16 +58,20 @@ func (o ownership) fold(k schemas.Kind, rows []schemas.Row) (segments []fold.Seg
 		}
 		n := len(statements)
 		statements = clip(statements, k, r, spans)
-		if r.Op == schemas.OpUpsert && (len(statements) != n+1 || statements[n].From != r.From || statements[n].To != r.To) {
+		if r.Op == schemas.OpUpsert &&
+			(len(statements) != n+1 || statements[n].From != r.From || statements[n].To != r.To) {
 			cut++
 		}
 	}
 	segments = fold.Key(k, statements, snapshots)
-	return slices.DeleteFunc(segments, func(s fold.Segment) bool { return expired(k, &s, spans) }), cut
+	return slices.DeleteFunc(
+		segments,
+		func(s fold.Segment) bool { return expired(k, &s, spans) },
+	), cut
 }
 
-// clip appends the parts of a statement that its system owns. What says nothing is never cut: outside nothing holds.
-// A fact is in or out as a whole, by its date.
+// clip appends the parts of a statement that its system owns. What says nothing is never cut:
+// outside nothing holds. A fact is in or out as a whole, by its date.
 func clip(dst []schemas.Row, k schemas.Kind, r *schemas.Row, spans []owned) []schemas.Row {
 	if r.Op != schemas.OpUpsert {
 		return append(dst, *r)

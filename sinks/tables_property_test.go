@@ -34,9 +34,28 @@ func (h *history) rows(from, to int) []schemas.Row { return slices.Concat(h.reco
 func (h *history) String() string {
 	var b strings.Builder
 	for i, r := range h.rows(0, len(h.records)) {
-		fmt.Fprintf(&b, "\n%d: %s %s %s/%d/%d %s %s key %q [%d,%d) t%d #%d scope %q snapshot %q/%d bg %v %q", i, r.Kommune, r.Dataset,
-			r.Stream, r.Offset, r.Ordinal, r.EventID, r.Op, r.Key, r.From, r.To, r.Stated, r.Sequence, r.Scope, r.Snapshot, r.Count,
-			r.Background, r.Payload)
+		fmt.Fprintf(
+			&b,
+			"\n%d: %s %s %s/%d/%d %s %s key %q [%d,%d) t%d #%d scope %q snapshot %q/%d bg %v %q",
+			i,
+			r.Kommune,
+			r.Dataset,
+			r.Stream,
+			r.Offset,
+			r.Ordinal,
+			r.EventID,
+			r.Op,
+			r.Key,
+			r.From,
+			r.To,
+			r.Stated,
+			r.Sequence,
+			r.Scope,
+			r.Snapshot,
+			r.Count,
+			r.Background,
+			r.Payload,
+		)
 	}
 	return b.String() + fmt.Sprintf("\nrounds %v lazy %v agreements %v", h.rounds, h.lazy, h.ags)
 }
@@ -60,7 +79,12 @@ func drawHistory(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset) *his
 		}
 	}
 	seed := rapid.Uint64().Draw(t, "order")
-	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(h.records), func(i, j int) { h.records[i], h.records[j] = h.records[j], h.records[i] })
+	rand.New(
+		rand.NewPCG(seed, 0),
+	).Shuffle(
+		len(h.records),
+		func(i, j int) { h.records[i], h.records[j] = h.records[j], h.records[i] },
+	)
 	ags := drawAgreements(t, h.area)
 	for left := len(h.records); left > 0; {
 		n := rapid.IntRange(1, left).Draw(t, "round")
@@ -75,7 +99,13 @@ func drawHistory(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset) *his
 }
 
 func drawAgreements(t *rapid.T, area schemas.Area) []schemas.Agreement {
-	a := schemas.Agreement{Area: area, System: "cpr", From: schemas.Always, To: schemas.Open, Since: schemas.Always}
+	a := schemas.Agreement{
+		Area:   area,
+		System: "cpr",
+		From:   schemas.Always,
+		To:     schemas.Open,
+		Since:  schemas.Always,
+	}
 	b := a
 	b.System = "cura"
 	switch rapid.IntRange(0, 3).Draw(t, "agreements") {
@@ -99,7 +129,8 @@ func drawBlock(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset, n int)
 	b := &builder{t: t, sets: sets, base: base}
 	for _, name := range []schemas.DatasetName{"borger.person", "borger.personnummer"} {
 		s := base
-		s.Kommune, s.Dataset, s.Op, s.From, s.To = schemas.National, name, schemas.OpSnapshot, schemas.Always, schemas.Open
+		s.Kommune, s.Dataset, s.Op = schemas.National, name, schemas.OpSnapshot
+		s.From, s.To = schemas.Always, schemas.Open
 		b.add(s)
 	}
 	for _, k := range []schemas.Kommunekode{"0101", "0147"} {
@@ -115,7 +146,8 @@ func drawBlock(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset, n int)
 	return b.rows
 }
 
-// drawDocument is what a care system says of a citizen: changes, or all there is, or a page of all there is.
+// drawDocument is what a care system says of a citizen: changes, or all there is, or a page of
+// all there is.
 func drawDocument(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset, n int) []schemas.Row {
 	base := drawRecord(t, n, rapid.SampledFrom([]schemas.System{"cpr", "cura"}).Draw(t, "system"))
 	base.Scope = rapid.SampledFrom([]string{"", "S", "T"}).Draw(t, "scope")
@@ -139,15 +171,25 @@ func drawDocument(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset, n i
 		if rapid.Bool().Draw(t, "visit") {
 			b.say(k, "aeldre.besoeg", id, map[string]any{"besoeg_id": id, "status": b.content()})
 		} else {
-			b.say(k, "aeldre.visiteret_tid", id, map[string]any{"visitation_id": id, "paragraf": b.content()})
+			b.say(k, "aeldre.visiteret_tid", id,
+				map[string]any{"visitation_id": id, "paragraf": b.content()})
 		}
 	}
 	return b.rows
 }
 
 func drawRecord(t *rapid.T, n int, s schemas.System) schemas.Row {
-	return schemas.Row{Stream: "a", Offset: int64(n), EventID: fmt.Sprint("e", n), System: s, Leverance: firstDay,
-		Stated: schemas.Instant(rapid.IntRange(0, 4).Draw(t, "stated")), Sequence: rapid.Int64Range(0, 3).Draw(t, "sequence")}
+	return schemas.Row{
+		Stream:    "a",
+		Offset:    int64(n),
+		EventID:   fmt.Sprint("e", n),
+		System:    s,
+		Leverance: firstDay,
+		Stated: schemas.Instant(
+			rapid.IntRange(0, 4).Draw(t, "stated"),
+		),
+		Sequence: rapid.Int64Range(0, 3).Draw(t, "sequence"),
+	}
 }
 
 type builder struct {
@@ -162,13 +204,25 @@ func (b *builder) add(r schemas.Row) {
 	b.rows = append(b.rows, r)
 }
 
-func (b *builder) content() string { return rapid.SampledFrom([]string{"x", "y"}).Draw(b.t, "content") }
+func (b *builder) content() string {
+	return rapid.SampledFrom([]string{"x", "y"}).Draw(b.t, "content")
+}
 
-func (b *builder) say(k schemas.Kommunekode, d schemas.DatasetName, key string, values map[string]any) {
+func (b *builder) say(
+	k schemas.Kommunekode,
+	d schemas.DatasetName,
+	key string,
+	values map[string]any,
+) {
 	r := b.base
 	r.Kommune, r.Dataset, r.Key = k, d, key
-	r.Op = rapid.SampledFrom([]schemas.Op{schemas.OpUpsert, schemas.OpUpsert, schemas.OpUpsert, schemas.OpUpsert,
-		schemas.OpDelete, schemas.OpReplace}).Draw(b.t, "op")
+	r.Op = rapid.SampledFrom(
+		[]schemas.Op{schemas.OpUpsert, schemas.OpUpsert, schemas.OpUpsert, schemas.OpUpsert,
+			schemas.OpDelete, schemas.OpReplace},
+	).Draw(
+		b.t,
+		"op",
+	)
 	r.From = schemas.Day(rapid.IntRange(0, 9).Draw(b.t, "from"))
 	if b.sets[d].Period != schemas.Whole {
 		r.From += schemas.Day(30 * rapid.IntRange(0, 1).Draw(b.t, "month"))
@@ -185,7 +239,13 @@ func (b *builder) say(k schemas.Kommunekode, d schemas.DatasetName, key string, 
 }
 
 // expected is the table by its definition: all rows at once.
-func expected(w *tableWorld, u schemas.Unit, name schemas.DatasetName, ags []schemas.Agreement, rows []schemas.Row) []string {
+func expected(
+	w *tableWorld,
+	u schemas.Unit,
+	name schemas.DatasetName,
+	ags []schemas.Agreement,
+	rows []schemas.Row,
+) []string {
 	d := w.engine.Datasets[name]
 	shape := newTableShape(d, u.Kommune)
 	keys := map[string][]schemas.Row{}
@@ -218,8 +278,15 @@ func expected(w *tableWorld, u schemas.Unit, name schemas.DatasetName, ags []sch
 	return out
 }
 
-func holdsEither(w *tableWorld, u schemas.Unit, ags []schemas.Agreement, rows []schemas.Row, r *schemas.Row, b *parquet.Batch,
-	shape *tableShape) bool {
+func holdsEither(
+	w *tableWorld,
+	u schemas.Unit,
+	ags []schemas.Agreement,
+	rows []schemas.Row,
+	r *schemas.Row,
+	b *parquet.Batch,
+	shape *tableShape,
+) bool {
 	now := string(b.Vectors[1+shape.dataset.Column("aktuelt_cpr")].Bytes(0))
 	for _, p := range expected(w, u, "borger.person", ags, rows) {
 		if strings.Contains(p, " cpr="+r.Key) || strings.Contains(p, " cpr="+now) {
@@ -229,9 +296,14 @@ func holdsEither(w *tableWorld, u schemas.Unit, ags []schemas.Agreement, rows []
 	return false
 }
 
-func snapshotsOf(rows, statements []schemas.Row, u schemas.Unit, name schemas.DatasetName) []schemas.Row {
+func snapshotsOf(
+	rows, statements []schemas.Row,
+	u schemas.Unit,
+	name schemas.DatasetName,
+) []schemas.Row {
 	visible := slices.DeleteFunc(slices.Clone(rows), func(r schemas.Row) bool {
-		return r.Dataset != name || r.Kommune != u.Kommune && r.Kommune != schemas.National || r.System != statements[0].System
+		return r.Dataset != name || r.Kommune != u.Kommune && r.Kommune != schemas.National ||
+			r.System != statements[0].System
 	})
 	return slices.DeleteFunc(slices.Clone(visible), func(r schemas.Row) bool {
 		return r.Op != schemas.OpSnapshot || !fold.Whole(&r, visible) ||
@@ -239,7 +311,12 @@ func snapshotsOf(rows, statements []schemas.Row, u schemas.Unit, name schemas.Da
 	})
 }
 
-func cutTo(ags []schemas.Agreement, s schemas.System, d *schemas.Dataset, rows []schemas.Row) (out []schemas.Row) {
+func cutTo(
+	ags []schemas.Agreement,
+	s schemas.System,
+	d *schemas.Dataset,
+	rows []schemas.Row,
+) (out []schemas.Row) {
 	for _, r := range rows {
 		if r.Op != schemas.OpUpsert {
 			out = append(out, r)
@@ -264,14 +341,18 @@ func cutTo(ags []schemas.Agreement, s schemas.System, d *schemas.Dataset, rows [
 func tooOld(ags []schemas.Agreement, s schemas.System, d *schemas.Dataset, g *fold.Segment) bool {
 	return slices.ContainsFunc(ags, func(a schemas.Agreement) bool {
 		return a.System == s && !a.Shadow && a.From <= g.From && g.From < a.To &&
-			(d.Kind == schemas.Fact && g.From < a.Since || d.Kind == schemas.State && g.To <= a.Since)
+			(d.Kind == schemas.Fact && g.From < a.Since ||
+				d.Kind == schemas.State && g.To <= a.Since)
 	})
 }
 
-var areaDatasets = map[schemas.Area][]schemas.DatasetName{"borger": {"borger.person", "borger.personnummer"},
-	"aeldre": {"aeldre.visiteret_tid", "aeldre.besoeg"}}
+var areaDatasets = map[schemas.Area][]schemas.DatasetName{
+	"borger": {"borger.person", "borger.personnummer"},
+	"aeldre": {"aeldre.visiteret_tid", "aeldre.besoeg"},
+}
 
-// play closes the history round by round, a day after the other or all in one delivery, and says what was wrong.
+// play closes the history round by round, a day after the other or all in one delivery, and says
+// what was wrong.
 func play(w *tableWorld, h *history, oneDay bool) error {
 	units := h.units()
 	seen := map[schemas.Unit]int{}
@@ -298,7 +379,14 @@ func play(w *tableWorld, h *history, oneDay bool) error {
 				want := expected(w, u, name, h.ags[i], h.rows(0, at))
 				got := w.table(u, name, false)
 				if !slices.Equal(want, texts(got)) {
-					return fmt.Errorf("round %d: %s of %s: want\n%s\ngot\n%s", i, name, u, strings.Join(want, "\n"), strings.Join(texts(got), "\n"))
+					return fmt.Errorf(
+						"round %d: %s of %s: want\n%s\ngot\n%s",
+						i,
+						name,
+						u,
+						strings.Join(want, "\n"),
+						strings.Join(texts(got), "\n"),
+					)
 				}
 				were[fmt.Sprint(u, name, day)] = slices.Clone(want)
 			}
@@ -320,14 +408,26 @@ func remembers(w *tableWorld, h *history, were map[string][]string) error {
 				for i := range want { // the history is not partitioned
 					want[i] = want[i][:strings.LastIndexByte(want[i], ' ')]
 				}
-				got := texts(slices.DeleteFunc(slices.Clone(all), func(r delivered) bool { return r.known > day || day >= r.gone }))
+				got := texts(
+					slices.DeleteFunc(
+						slices.Clone(all),
+						func(r delivered) bool { return r.known > day || day >= r.gone },
+					),
+				)
 				for i := range got {
 					got[i] = got[i][:strings.LastIndexByte(got[i], ' ')]
 				}
 				slices.Sort(want)
 				slices.Sort(got)
 				if !slices.Equal(want, got) {
-					return fmt.Errorf("known at %s: %s of %s: want\n%s\ngot\n%s", day, name, u, strings.Join(want, "\n"), strings.Join(got, "\n"))
+					return fmt.Errorf(
+						"known at %s: %s of %s: want\n%s\ngot\n%s",
+						day,
+						name,
+						u,
+						strings.Join(want, "\n"),
+						strings.Join(got, "\n"),
+					)
 				}
 			}
 		}

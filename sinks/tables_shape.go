@@ -3,7 +3,6 @@ package sinks
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,9 +11,6 @@ import (
 	"github.com/flis-dk/flis/sinks/delta"
 	"github.com/flis-dk/flis/sinks/parquet"
 )
-
-// periodColumn partitions a fact's table by the period of gyldig_fra: "2026-03", or "2026" by year.
-const periodColumn = "periode"
 
 // tableShape is how one dataset's rows lie in a delivered table.
 type tableShape struct {
@@ -28,7 +24,10 @@ type tableShape struct {
 
 func newTableShape(d *schemas.Dataset, k schemas.Kommunekode) *tableShape {
 	s := &tableShape{dataset: d, kommune: k}
-	s.fields = append(s.fields, parquet.Field{Name: "kommunekode", Kind: parquet.String, Dictionary: true, Stats: true})
+	s.fields = append(
+		s.fields,
+		parquet.Field{Name: "kommunekode", Kind: parquet.String, Dictionary: true, Stats: true},
+	)
 	for i := range d.Columns {
 		s.fields = append(s.fields, columnField(&d.Columns[i]))
 	}
@@ -37,42 +36,53 @@ func newTableShape(d *schemas.Dataset, k schemas.Kommunekode) *tableShape {
 	}
 	s.from = len(s.fields)
 	s.registered, s.known, s.gone, s.system = s.from+2, s.from+3, s.from+4, s.from+5
-	s.fields = append(s.fields,
+	s.fields = append(
+		s.fields,
 		parquet.Field{Name: "gyldig_fra", Kind: parquet.Date, Stats: true},
 		parquet.Field{Name: "gyldig_til", Kind: parquet.Date, Nullable: true, Stats: true},
 		parquet.Field{Name: "kilde_registreret", Kind: parquet.Timestamp, Stats: true},
 		parquet.Field{Name: "registreret_fra", Kind: parquet.Date, Dictionary: true, Stats: true},
-		parquet.Field{Name: "registreret_til", Kind: parquet.Date, Nullable: true, Dictionary: true, Stats: true},
+		parquet.Field{
+			Name:       "registreret_til",
+			Kind:       parquet.Date,
+			Nullable:   true,
+			Dictionary: true,
+			Stats:      true,
+		},
 		parquet.Field{Name: "kilde_system", Kind: parquet.String, Dictionary: true, Stats: true},
 		parquet.Field{Name: "leverance", Kind: parquet.Date, Dictionary: true, Stats: true},
-		parquet.Field{Name: "haendelse_id", Kind: parquet.String})
+		parquet.Field{Name: "haendelse_id", Kind: parquet.String},
+	)
 	return s
 }
 
 // columnField gives no statistics of what names a person (invariant 10).
 func columnField(c *schemas.Column) parquet.Field {
-	f := parquet.Field{Name: c.Name, Kind: columnKinds[c.Type], Nullable: c.Nullable, Precision: c.Precision, Scale: c.Scale,
+	f := parquet.Field{
+		Name:       c.Name,
+		Kind:       columnKinds[c.Type],
+		Nullable:   c.Nullable,
+		Precision:  c.Precision,
+		Scale:      c.Scale,
 		Dictionary: c.List != "" || c.Type == schemas.Boolean,
-		Stats:      !c.Personal && c.Name != "cpr" && !strings.HasSuffix(c.Name, "_cpr")}
+		Stats:      !c.Personal && c.Name != "cpr" && !strings.HasSuffix(c.Name, "_cpr"),
+	}
 	return f
 }
 
 var columnKinds = map[schemas.Type]parquet.Kind{
 	schemas.String: parquet.String, schemas.Int: parquet.Int32, schemas.Boolean: parquet.Bool,
-	schemas.Date: parquet.Date, schemas.Timestamp: parquet.Timestamp, schemas.Decimal: parquet.Decimal,
+	schemas.Date: parquet.Date, schemas.Timestamp: parquet.Timestamp,
+	schemas.Decimal: parquet.Decimal,
 }
 
 // metadata is the table's, with a name of its own made of the prefix.
 func (s *tableShape) metadata(history bool) *delta.Metadata {
 	sum := hashOf([]byte(schemas.TablePrefix(s.kommune, s.dataset.Name, history)))
-	m := &delta.Metadata{ID: sum[:8] + "-" + sum[8:12] + "-5" + sum[13:16] + "-8" + sum[17:20] + "-" + sum[20:32],
-		Schema: delta.Columns(s.fields)}
+	id := []string{sum[:8], sum[8:12], "5" + sum[13:16], "8" + sum[17:20], sum[20:32]}
+	m := &delta.Metadata{ID: strings.Join(id, "-"), Schema: delta.Columns(s.fields)}
 	for i, c := range s.dataset.Columns {
 		m.Schema[1+i].Comment = c.Doc
-	}
-	if s.dataset.Period != schemas.Whole && !history {
-		m.PartitionColumns = []string{periodColumn}
-		m.Schema = append(m.Schema, delta.Column{Name: periodColumn, Type: "string", Nullable: true})
 	}
 	return m
 }
@@ -86,12 +96,15 @@ func (s *tableShape) digest(history bool) string {
 	return hashOf(b)[:16]
 }
 
-// earliest stands for a beginning that nobody knows. Every reader has this day; years before 1583 some refuse.
+// earliest stands for a beginning that nobody knows. Every reader has this day; years before 1583
+// some refuse.
 var earliest = schemas.CivilDay(1800, 1, 1)
 
 func shownFrom(d schemas.Day) schemas.Day { return max(d, earliest) }
 
-// period is the partition of a fact, "" of a state.
+// period is the month or year whose files hold a fact, "" of a state. It stands in the file's name
+// and is no Delta partition: Polars takes the folder kommune=<code> for a partition as soon as a
+// table has one, and then opens nothing. Readers prune by the statistics of gyldig_fra instead.
 func (s *tableShape) period(from schemas.Day) string {
 	switch s.dataset.Period {
 	case schemas.Month:
@@ -118,7 +131,12 @@ func (s *tableShape) changeKey(r *schemas.Row) []byte {
 
 // keyAt is the rowKey of a row of the table.
 func (s *tableShape) keyAt(dst []byte, b *parquet.Batch, i int) []byte {
-	return rowKey(dst, string(b.Vectors[s.system].Bytes(i)), s.keyText(b, i), schemas.Day(b.Vectors[s.from].Int(i)))
+	return rowKey(
+		dst,
+		string(b.Vectors[s.system].Bytes(i)),
+		s.keyText(b, i),
+		schemas.Day(b.Vectors[s.from].Int(i)),
+	)
 }
 
 // keyText is the key that a row's columns spell.
@@ -168,19 +186,31 @@ func (s *tableShape) appendKeyText(b []byte, column int, v *parquet.Vector, i in
 	return strconv.AppendInt(b, v.Int(i), 10)
 }
 
-// appendRow writes a row that enters the table on the day known. Its key columns must spell its key.
+// appendRow writes a row that enters the table on the day known. Its key columns must spell its
+// key.
 func (s *tableShape) appendRow(b *parquet.Batch, r *schemas.Row, known schemas.Day) error {
 	b.Vectors[0].AppendString(string(s.kommune))
 	rest := r.Payload
 	for i := range s.dataset.Columns {
 		var err error
 		if rest, err = appendValue(b.Vectors[1+i], &s.dataset.Columns[i], rest); err != nil {
-			return fmt.Errorf("read payload of %s/%d/%d: column %s: %w", r.Stream, r.Offset, r.Ordinal,
-				s.dataset.Columns[i].Name, err)
+			return fmt.Errorf(
+				"read payload of %s/%d/%d: column %s: %w",
+				r.Stream,
+				r.Offset,
+				r.Ordinal,
+				s.dataset.Columns[i].Name,
+				err,
+			)
 		}
 	}
 	if len(rest) > 0 {
-		return fmt.Errorf("read payload of %s/%d/%d: bytes are left over", r.Stream, r.Offset, r.Ordinal)
+		return fmt.Errorf(
+			"read payload of %s/%d/%d: bytes are left over",
+			r.Stream,
+			r.Offset,
+			r.Ordinal,
+		)
 	}
 	v := b.Vectors[s.from:]
 	v[0].AppendInt(int64(shownFrom(r.From)))
@@ -197,13 +227,18 @@ func (s *tableShape) appendRow(b *parquet.Batch, r *schemas.Row, known schemas.D
 	v[7].AppendString(r.EventID)
 	want := rowKey(nil, string(r.System), r.Key, r.From)
 	if !bytes.Equal(want, s.keyAt(nil, b, b.Len()-1)) {
-		return fmt.Errorf("payload of %s/%d/%d: its key columns do not spell its key", r.Stream, r.Offset, r.Ordinal)
+		return fmt.Errorf(
+			"payload of %s/%d/%d: its key columns do not spell its key",
+			r.Stream,
+			r.Offset,
+			r.Ordinal,
+		)
 	}
 	return nil
 }
 
-// appendValue reads one Avro value of a domain record. A nullable column that a payload ends before is null: it was
-// added to the schema later.
+// appendValue reads one Avro value of a domain record. A nullable column that a payload ends
+// before is null: it was added to the schema later.
 func appendValue(v *parquet.Vector, c *schemas.Column, b []byte) ([]byte, error) {
 	if c.Nullable {
 		if len(b) == 0 {
@@ -262,6 +297,3 @@ func unscaled(b []byte) (int64, bool) {
 	}
 	return x, true
 }
-
-// printable is for errors about groups: a key may be a CPR number, its digest is not.
-func printable(key []byte) string { return hex.EncodeToString([]byte(hashOf(key)[:8])) }

@@ -41,21 +41,52 @@ func builtinDatasets(t require.TestingT) map[schemas.DatasetName]*schemas.Datase
 }
 
 func newTableWorld(t require.TestingT, dir string) *tableWorld {
-	w := &tableWorld{t: t, ctx: context.Background(), mem: store.NewMemory(), heads: map[schemas.Unit]*Certificate{}}
+	w := &tableWorld{
+		t:     t,
+		ctx:   context.Background(),
+		mem:   store.NewMemory(),
+		heads: map[schemas.Unit]*Certificate{},
+	}
 	w.engine = newTestTables(t, w.mem, dir)
 	return w
 }
 
+// always is an agreement of 0101 over all valid time.
+func always(area schemas.Area, system schemas.System) []schemas.Agreement {
+	return []schemas.Agreement{{Kommune: "0101", Area: area, System: system,
+		From: schemas.Always, To: schemas.Open, Since: schemas.Always}}
+}
+
 // newTestTables makes files of a few rows and batches that spill.
 func newTestTables(t require.TestingT, st store.Store, dir string) *Tables {
-	e, err := NewTables(TablesConfig{State: st, Delivered: st, Datasets: builtinDatasets(t), Dir: dir, Budget: 2000})
+	e, err := NewTables(
+		TablesConfig{
+			State:     st,
+			Delivered: st,
+			Datasets:  builtinDatasets(t),
+			Dir:       dir,
+			Budget:    2000,
+		},
+	)
 	require.NoError(t, err)
 	e.stateBytes, e.tableBytes = 1500, 1200
 	return e
 }
 
-func (w *tableWorld) input(u schemas.Unit, day schemas.Day, ags []schemas.Agreement, batch Batch) *FoldInput {
-	in := &FoldInput{Unit: u, Number: 1, Leverance: day, Agreements: ags, Before: w.heads[u], Batch: batch}
+func (w *tableWorld) input(
+	u schemas.Unit,
+	day schemas.Day,
+	ags []schemas.Agreement,
+	batch Batch,
+) *FoldInput {
+	in := &FoldInput{
+		Unit:       u,
+		Number:     1,
+		Leverance:  day,
+		Agreements: ags,
+		Before:     w.heads[u],
+		Batch:      batch,
+	}
 	if u.Kommune != schemas.National {
 		in.National = w.heads[nationalOf(u.Area)]
 	}
@@ -77,7 +108,12 @@ func (w *tableWorld) batch(rows []schemas.Row) Batch {
 }
 
 // close closes the national unit of the area and then the units.
-func (w *tableWorld) close(day schemas.Day, ags []schemas.Agreement, rows []schemas.Row, units ...schemas.Unit) {
+func (w *tableWorld) close(
+	day schemas.Day,
+	ags []schemas.Agreement,
+	rows []schemas.Row,
+	units ...schemas.Unit,
+) {
 	b := w.batch(rows)
 	w.closeUnit(w.input(nationalOf(units[0].Area), day, nil, b))
 	for _, u := range units {
@@ -100,7 +136,12 @@ func (w *tableWorld) closeUnit(in *FoldInput) {
 }
 
 func (w *tableWorld) commit(in *FoldInput, r *FoldResult) {
-	c := &Certificate{Number: in.Number, Agreements: agreementRefs(in.Agreements), Tables: map[string]*DatasetRef{}, State: r.State}
+	c := &Certificate{
+		Number:     in.Number,
+		Agreements: agreementRefs(in.Agreements),
+		Tables:     map[string]*DatasetRef{},
+		State:      r.State,
+	}
 	if in.Before != nil {
 		maps.Copy(c.Tables, in.Before.Tables)
 		if c.State == nil {
@@ -151,10 +192,11 @@ func (w *tableWorld) table(u schemas.Unit, name schemas.DatasetName, history boo
 	for _, path := range slices.Sorted(maps.Keys(s.Files)) {
 		a := s.Files[path]
 		f := files{st: w.mem, folder: prefix}
-		for b, err := range f.scan(w.ctx, &FileRef{Path: path, SHA256: a.Tags["sha256"], Bytes: a.Size}, shape.fields) {
+		ref := &FileRef{Path: path, SHA256: a.Tags["sha256"], Bytes: a.Size}
+		for b, err := range f.scan(w.ctx, ref, shape.fields) {
 			require.NoError(w.t, err)
 			for i := range b.Len() {
-				d := shape.deliveredAt(b, i, a.Partition[periodColumn])
+				d := shape.deliveredAt(b, i, filePeriod(path))
 				if w.renews && !history {
 					d.known = schemas.Instant(a.Modified * 1000).Day()
 				}
@@ -165,6 +207,9 @@ func (w *tableWorld) table(u schemas.Unit, name schemas.DatasetName, history boo
 	slices.SortFunc(out, func(a, b delivered) int { return strings.Compare(a.text, b.text) })
 	return out
 }
+
+// filePeriod is the period in a file's name, "" where there is none.
+func filePeriod(path string) string { return path[:max(0, strings.LastIndexByte(path, '-'))] }
 
 func (s *tableShape) deliveredAt(b *parquet.Batch, i int, period string) delivered {
 	d := delivered{known: schemas.Day(b.Vectors[s.known].Int(i)), gone: schemas.Open}
@@ -226,20 +271,27 @@ func payload(t require.TestingT, d *schemas.Dataset, values map[string]any) []by
 func TestTablesOfOneDay(t *testing.T) {
 	w := newTableWorld(t, t.TempDir())
 	u := schemas.Unit{Kommune: "0101", Area: "aeldre"}
-	ags := []schemas.Agreement{{Kommune: "0101", Area: "aeldre", System: "cura", From: schemas.Always, To: schemas.Open, Since: schemas.Always}}
+	ags := always("aeldre", "cura")
 	d := w.engine.Datasets["aeldre.visiteret_tid"]
 	visits := w.engine.Datasets["aeldre.besoeg"]
 	day := schemas.CivilDay(2026, 3, 1)
-	rows := []schemas.Row{
-		{Kommune: "0101", System: "cura", Dataset: d.Name, Key: "cura:1", Op: schemas.OpUpsert, From: day, To: schemas.Open, Stated: 1,
-			EventID: "a", Leverance: day, Payload: payload(t, d, map[string]any{"visitation_id": "cura:1", "minutter_pr_uge": -300})},
-		{Kommune: "0101", System: "cura", Dataset: visits.Name, Key: "cura:9", Op: schemas.OpUpsert, From: day, To: schemas.Open, Stated: 1,
-			EventID: "b", Leverance: day, Payload: payload(t, visits, map[string]any{"besoeg_id": "cura:9", "dato": int(day)})},
-	}
+	grant := schemas.Row{Kommune: "0101", System: "cura", Dataset: d.Name, Key: "cura:1",
+		Op: schemas.OpUpsert, From: day, To: schemas.Open, Stated: 1, EventID: "a", Leverance: day,
+		Payload: payload(t, d, map[string]any{"visitation_id": "cura:1", "minutter_pr_uge": -300})}
+	visit := grant
+	visit.Dataset, visit.Key, visit.EventID = visits.Name, "cura:9", "b"
+	visit.Payload = payload(t, visits, map[string]any{"besoeg_id": "cura:9", "dato": int(day)})
+	rows := []schemas.Row{grant, visit}
 	w.close(day, ags, rows, u)
-	require.Equal(t, []string{"kommunekode=0101 visitation_id=cura:1 cpr= paragraf= ydelsesgruppe= minutter_pr_uge=-300 " +
-		"leverandoertype= startdato=0 gyldig_fra=20513 kilde_registreret=0 kilde_system=cura leverance=20513 haendelse_id=a "},
-		texts(w.table(u, d.Name, false)))
+	require.Equal(
+		t,
+		[]string{
+			"kommunekode=0101 visitation_id=cura:1 cpr= paragraf= ydelsesgruppe= " +
+				"minutter_pr_uge=-300 leverandoertype= startdato=0 gyldig_fra=20513 " +
+				"kilde_registreret=0 kilde_system=cura leverance=20513 haendelse_id=a ",
+		},
+		texts(w.table(u, d.Name, false)),
+	)
 	got := w.table(u, visits.Name, false)
 	require.Len(t, got, 1)
 	require.Contains(t, got[0].text, "2026-03")

@@ -120,9 +120,8 @@ func (f *Feed) event(ctx context.Context, d Delivery, events []string, line []by
 	e, err := ParseCloudEvent(line)
 	if err != nil {
 		errors.As(err, &bad)
-		id := d.SHA256 + "-linje-" + strconv.Itoa(nr)
 		return Message{Topic: schemas.RawTopic(d.System, events[0]), Value: bytes.Clone(line),
-			Headers: d.headers(id, events[0], f.Clock())}, bad, nil
+			Headers: d.noEnvelope(d.SHA256+"-linje-"+strconv.Itoa(nr), f.Clock())}, bad, nil
 	}
 	m.Headers = e.Headers()
 	topicEvent := e.Type

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"time"
 
@@ -139,6 +140,13 @@ func (d *Delivery) headers(id, event string, now time.Time) []transforms.Header 
 		h = append(h, transforms.Header{Name: "flis_leverance", Value: []byte(d.Day.String())})
 	}
 	return h
+}
+
+// noEnvelope is the headers of a line that is no event: it names no source and no type, and is parked for that.
+func (d *Delivery) noEnvelope(id string, now time.Time) []transforms.Header {
+	return slices.DeleteFunc(d.headers(id, "", now), func(h transforms.Header) bool {
+		return h.Name == "ce_source" || h.Name == "ce_type"
+	})
 }
 
 // envelope is the unit by schemas/systems/flis/enhed.avsc in registry framing.

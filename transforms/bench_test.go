@@ -13,7 +13,8 @@ const grantInput = `{"topic": "raw.kmd-nexus.grant.v1", "key": "4711", "id": "g-
  "source": "//kmd-nexus/99901011000016", "type": "grant", "time": "2026-03-02T08:15:00+01:00",
  "flis_leverance": "2026-03-01",
  "data": {"grantId": 4711, "patientIdentifier": "610170-0001", "organisationSor": "99901011000016",
-  "paragraph": {"law": "SEL", "section": "83"}, "catalogCode": "PERSONLIG", "workflowState": "ACTIVE",
+  "paragraph": {"law": "SEL", "section": "83"}, "catalogCode": "PERSONLIG",
+  "workflowState": "ACTIVE",
   "validity": {"from": "2025-01-01T00:00:00+01:00", "to": "2025-06-30T00:00:00+02:00"},
   "amount": {"minutes": 20, "every": "DAY"}, "supplier": {"cvr": null, "kind": "MUNICIPAL"}}}`
 

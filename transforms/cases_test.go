@@ -70,7 +70,7 @@ type event struct {
 	Data          json.RawMessage `json:"data"`
 	Raw           string          `json:"raw"`
 	Null          bool            `json:"null"`
-	SchemaOf      string          `json:"schema_of"` // topic whose schema's id is written; "" = this one
+	SchemaOf      string          `json:"schema_of"` // whose id is written
 }
 
 func (w *world) record(t testing.TB, input []byte) *transforms.Record {

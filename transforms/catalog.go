@@ -56,6 +56,7 @@ type topic struct {
 	own     *plan // for records that a parser makes
 }
 
+// system is a source: what its events have in common, gathered from their mappings.
 type system struct {
 	name     schemas.System
 	forms    []string // how it names municipalities
@@ -66,6 +67,8 @@ type system struct {
 // reloadSuffix names the topic of lower priority that reloads travel in.
 const reloadSuffix = ".genindlaes"
 
+// flisSystem is the folder of schemas that are our own: the envelope of a file's unit and the
+// control record. It is no source and has no mappings.
 const flisSystem = "flis" // schemas of our own, of no source
 
 // Load reads and checks everything: every fault of every file is told.
@@ -118,6 +121,8 @@ func readFiles(s Sources) (map[string][]byte, error) {
 	return files, nil
 }
 
+// loadDatasets reads domain/<area>/<dataset>.avsc. A dataset that does not parse is left out and
+// told; mappings that feed it are then told too.
 func (c *Catalog) loadDatasets(files map[string][]byte) error {
 	var errs []error
 	for _, p := range sortedKeys(files) {
@@ -134,6 +139,8 @@ func (c *Catalog) loadDatasets(files map[string][]byte) error {
 	return errors.Join(errs...)
 }
 
+// newDataset reads one table strictly: as the standard model (ParseDataset) and as an Avro schema
+// that can be admitted. The key's columns are found here once.
 func newDataset(file string, text []byte) (*dataset, error) {
 	d, err := schemas.ParseDataset(file, text)
 	if err != nil {
@@ -171,6 +178,8 @@ func (c *Catalog) loadOwn(files map[string][]byte) error {
 	return nil
 }
 
+// loadSystems compiles every mapping in order of path. Each mapping has a schema and each schema a
+// mapping; older versions of a schema ("grant.1.avsc") have none of their own.
 func (c *Catalog) loadSystems(files map[string][]byte, parsers map[schemas.System]Parser) error {
 	var errs []error
 	for _, p := range sortedKeys(files) {
@@ -197,6 +206,8 @@ func (c *Catalog) loadSystems(files map[string][]byte, parsers map[schemas.Syste
 	return errors.Join(errs...)
 }
 
+// loadEvent compiles mappings/<name>/<event>.yaml against systems/<name>/<event>.avsc. The names in
+// the mapping are those of its path.
 func (c *Catalog) loadEvent(files map[string][]byte, name, event string,
 	parsers map[schemas.System]Parser) error {
 	file := "mappings/" + name + "/" + event + ".yaml"
@@ -221,6 +232,9 @@ func (c *Catalog) loadEvent(files map[string][]byte, name, event string,
 	return c.addEvent(p, parsers[p.system])
 }
 
+// addEvent makes the topics of an event, and with a system's first event its control topic. With a
+// parser the topic's values are units of files, and the event's own schema is that of the parser's
+// records.
 func (c *Catalog) addEvent(p *program, parser Parser) error {
 	s, ok := c.systems[p.system]
 	if !ok {
@@ -245,6 +259,7 @@ func (c *Catalog) addEvent(p *program, parser Parser) error {
 	return nil
 }
 
+// addTopic names the topic and its topic of reloads: both give the same verdicts.
 func (c *Catalog) addTopic(t *topic) {
 	t.name = schemas.RawTopic(t.system.name, t.event)
 	c.topics[t.name], c.topics[t.name+reloadSuffix] = t, t

@@ -41,6 +41,7 @@ func compileMapping(file string, text []byte, schema *avro.Schema, lists *codes.
 	return c.p, nil
 }
 
+// fail notes a fault at its place; the compiler goes on.
 func (c *compiler) fail(pos yamlfile.Pos, format string, args ...any) {
 	c.errs = append(c.errs, pos.Errorf(format, args...))
 }
@@ -54,6 +55,8 @@ func (c *compiler) oneOf(pos yamlfile.Pos, what, word string, set []string) bool
 	return true
 }
 
+// mapping compiles the words of the file in the order in which they depend on each other: ignore
+// conditions on items need the arrays that the targets have bound.
 func (c *compiler) mapping(m *mappingSpec) {
 	if len(m.Targets) == 0 {
 		c.fail(m.Pos, "targets are missing")
@@ -78,6 +81,9 @@ func (c *compiler) mapping(m *mappingSpec) {
 	}
 }
 
+// snapshot compiles what the record says of all of its scope. A snapshot that speaks for all time
+// is gone; one that ends what it lacks needs a day. Members over several records need both an id
+// and their count.
 func (c *compiler) snapshot(s scope, m *snapshotSpec) {
 	if m == nil {
 		return
@@ -109,6 +115,7 @@ func (c *compiler) snapshot(s scope, m *snapshotSpec) {
 	c.p.snapshot = x
 }
 
+// dataset finds a table of the standard model; nil after a fault.
 func (c *compiler) dataset(pos yamlfile.Pos, name string) *dataset {
 	d, ok := c.datasets[schemas.DatasetName(name)]
 	if !ok {
@@ -173,6 +180,7 @@ func (c *compiler) array(pos yamlfile.Pos, path string) int {
 	return len(c.p.arrays) - 1
 }
 
+// target compiles one dataset that the record, or each item of an array, feeds.
 func (c *compiler) target(m *targetSpec) {
 	d := c.dataset(m.Pos, m.Dataset)
 	s := scope{c: c, item: -1}
@@ -204,6 +212,8 @@ func (c *compiler) target(m *targetSpec) {
 	g.targets = append(g.targets, t)
 }
 
+// interval checks that a state has a start and a fact a date, and that no word is said of a fact
+// that only a timeline has.
 func (c *compiler) interval(m *targetSpec, t *target) {
 	switch {
 	case t.from == nil:
@@ -289,6 +299,7 @@ func (c *compiler) unused(m *mappingSpec) {
 	}
 }
 
+// within says whether a field is the listed one or lies in the listed record or array.
 func within(leaf, prefix string) bool {
 	return leaf == prefix || strings.HasPrefix(leaf, prefix+".")
 }
@@ -298,12 +309,8 @@ func leafPaths(t *avro.Type, prefix string) []string {
 	var all []string
 	for _, f := range t.Fields {
 		p := strings.TrimPrefix(prefix+"."+f.Name, ".")
-		core, _, ok := f.Type.Core()
-		if ok && core.Kind == avro.Array {
-			core, _, ok = core.Items.Core()
-		}
-		if ok && core.Kind == avro.Record {
-			all = append(all, leafPaths(core, p)...)
+		if record := inner(f.Type); record != nil {
+			all = append(all, leafPaths(record, p)...)
 			continue
 		}
 		all = append(all, p)
@@ -318,6 +325,7 @@ type scope struct {
 	key  *avro.Type // "*" is the record's key, the only path
 }
 
+// refs binds several paths, in order.
 func (s scope) refs(pos yamlfile.Pos, paths []string) []ref {
 	var all []ref
 	for _, p := range paths {
@@ -332,14 +340,15 @@ func (s scope) ref(pos yamlfile.Pos, path string) ref {
 		if path != "*" {
 			s.c.fail(pos, `field %s: a tombstone has but its key, "*"`, path)
 		}
-		return ref{bound: true, path: "key", typ: s.key}
+		return ref{bound: true, path: "key", typ: s.key, class: s.key.Class()}
 	}
 	root := s.c.p.schema.Root
 	inner, ofRecord := strings.CutPrefix(path, ".")
 	if s.item < 0 || ofRecord {
 		t := s.find(pos, inner, root, inner)
 		s.c.used[inner] = pos
-		return ref{bound: true, slot: slotOf(&s.c.p.paths, inner), path: inner, typ: t}
+		return ref{bound: true, slot: slotOf(&s.c.p.paths, inner), path: inner, typ: t,
+			class: classOf(t)}
 	}
 	a := &s.c.p.arrays[s.item]
 	t := s.find(pos, path, itemType(root, a.path), a.path+"."+path)
@@ -348,9 +357,19 @@ func (s scope) ref(pos yamlfile.Pos, path string) ref {
 	} else {
 		s.c.used[a.path+"."+path] = pos
 	}
-	return ref{bound: true, item: true, slot: slotOf(&a.paths, path), path: path, typ: t}
+	return ref{bound: true, item: true, slot: slotOf(&a.paths, path), path: path, typ: t,
+		class: classOf(t)}
 }
 
+// classOf is a bound type's class; a path that has failed has none.
+func classOf(t *avro.Type) avro.Kind {
+	if t == nil {
+		return avro.Null
+	}
+	return t.Class()
+}
+
+// slotOf is the place of a path's value among those that a scan picks; a new one is added.
 func slotOf(paths *[]string, path string) int {
 	if i := slices.Index(*paths, path); i >= 0 {
 		return i
@@ -359,6 +378,7 @@ func slotOf(paths *[]string, path string) int {
 	return len(*paths) - 1
 }
 
+// itemType is the type of an array's items; the path has been bound before.
 func itemType(root *avro.Type, path string) *avro.Type {
 	t := root
 	for _, step := range strings.Split(path, ".") {
@@ -395,6 +415,8 @@ func (s scope) needs(pos yamlfile.Pos, what string, r ref, class avro.Kind) {
 	}
 }
 
+// test compiles a condition in order of field, so that findings are the same every time. A null
+// equals nothing. Integers and booleans are compared by their text.
 func (s scope) test(pos yamlfile.Pos, cond condition) test {
 	var t test
 	for _, field := range sortedKeys(cond) {
@@ -410,6 +432,7 @@ func (s scope) test(pos yamlfile.Pos, cond condition) test {
 	return t
 }
 
+// sortedKeys is a map's keys in order: nothing may depend on map order (invariant 5).
 func sortedKeys[K ~string, V any](m map[K]V) []K {
 	keys := make([]K, 0, len(m))
 	for k := range m {
@@ -425,8 +448,10 @@ func organisationForms() []string {
 	return []string{"KOM3", "KOM4", "CVR", "SOR", "GLN", "STS", "SD", "MYN", holderForm}
 }
 
+// holderForm is CPR's code of a municipality, of any age; 0000 stays 0000.
 const holderForm = "HOLDER"
 
+// kommune compiles how a record, or a row, names its municipality; nil where it is the sender's.
 func (s scope) kommune(m *kommuneSpec) *kommuneRef {
 	switch {
 	case m == nil:

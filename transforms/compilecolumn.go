@@ -58,6 +58,7 @@ func (s scope) dateForm(pos yamlfile.Pos, form string, r ref) string {
 	return form
 }
 
+// timeForm checks a form of a moment against the source's type, as dateForm does.
 func (s scope) timeForm(pos yamlfile.Pos, form string, r ref) string {
 	if r.typ == nil {
 		return form
@@ -77,6 +78,8 @@ func (s scope) timeForm(pos yamlfile.Pos, form string, r ref) string {
 	return form
 }
 
+// formClass says that the source's type can be of the form: epoch forms are of integers, yyyymmdd
+// of either, the rest of texts.
 func (s scope) formClass(pos yamlfile.Pos, form string, r ref) {
 	switch {
 	case numericForm(form):
@@ -87,6 +90,7 @@ func (s scope) formClass(pos yamlfile.Pos, form string, r ref) {
 	}
 }
 
+// moment compiles a point in time: from a moment, or from a day at whose Danish midnight it lies.
 func (s scope) moment(m *momentSpec) *momentRef {
 	if m == nil {
 		return nil
@@ -125,6 +129,7 @@ func (s scope) column(name string, target schemas.Column, m *columnSpec) column 
 	return col
 }
 
+// source finds the one place that a column's value comes from.
 func (s scope) source(col *column, m *columnSpec) {
 	sources := 0
 	for _, x := range []struct {
@@ -211,6 +216,8 @@ func (s scope) verbs(col *column, m *columnSpec) {
 	}
 }
 
+// texts compiles the verbs of a text: what may be looked up, prefixed or checked as a personal
+// number. Bytes are no text; the digits of an integer are.
 func (s scope) texts(col *column, m *columnSpec) {
 	if col.target.Type != schemas.String {
 		return
@@ -245,6 +252,8 @@ func (s scope) texts(col *column, m *columnSpec) {
 	}
 }
 
+// numbers compiles the verbs of a number. A text needs a form, a number of the source has none;
+// minutes between two moments are a number already.
 func (s scope) numbers(col *column, m *columnSpec) {
 	if t := col.target.Type; t != schemas.Int && t != schemas.Decimal || col.source == fromMinutes {
 		return
@@ -277,6 +286,7 @@ func (s scope) numbers(col *column, m *columnSpec) {
 	}
 }
 
+// ratio reads a factor of the file, exact.
 func (s scope) ratio(pos yamlfile.Pos, text string) ratio {
 	r, ok := parseRatio(text)
 	if !ok {
@@ -285,6 +295,7 @@ func (s scope) ratio(pos yamlfile.Pos, text string) ratio {
 	return r
 }
 
+// booleans compiles a truth: of the source's own, or of two sets of codes.
 func (s scope) booleans(col *column, m *columnSpec) {
 	r := col.refs[0]
 	if len(m.Boolean) == 0 {

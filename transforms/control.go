@@ -16,12 +16,12 @@ const (
 const OpGap schemas.Op = "hul"
 
 // controlPaths is what a row needs of a control record; the rest stays in its payload.
-func controlPaths() []string { return []string{"slags", "leverance", "antal", "fil"} }
+func controlPaths() []string { return []string{"slags", "leverance", "antal", "fil", "udsnit"} }
 
 // control turns a statement of a source on its own deliveries into one row, whose payload is the
 // statement itself.
 func (v *verdict) control(data []byte) {
-	var x [4]avro.Value
+	var x [5]avro.Value
 	if err := v.c.control.Run(data, x[:]); err != nil {
 		v.park(malformed(err))
 		return
@@ -33,6 +33,7 @@ func (v *verdict) control(data []byte) {
 	switch string(x[0].Bytes) {
 	case controlSeal:
 		row.Op = schemas.OpSeal
+		row.Background = x[4].Int != 0 // of an excerpt: proves nothing
 	case controlHeartbeat:
 		row.Op = schemas.OpHeartbeat
 	case controlGap:
@@ -47,7 +48,7 @@ func (v *verdict) control(data []byte) {
 	}
 	v.controlDay(&row, x[1])
 	if !v.m.parked {
-		v.append(row)
+		v.append(&row)
 	}
 }
 

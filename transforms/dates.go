@@ -19,12 +19,14 @@ const (
 	formEpochMicros = "epoch-micros" // integer: the moment's Danish day
 )
 
+// dateForms is the closed set of `date`.
 func dateForms() []string {
 	return []string{formISO, formISOOffset, formYMD, formDMYDash, formDMYDot, formEpochDays,
 		formEpochMillis,
 		formEpochMicros}
 }
 
+// timeForms is the closed set of `time`.
 func timeForms() []string { return []string{formISOOffset, formEpochMillis, formEpochMicros} }
 
 // numeric says whether the form is of an integer.
@@ -94,6 +96,7 @@ func digits(b []byte) int {
 	return n
 }
 
+// daysIn is the length of a month of the Gregorian calendar.
 func daysIn(y, m int) int {
 	switch {
 	case m == 2 && y%4 == 0 && (y%100 != 0 || y%400 == 0):

@@ -6,6 +6,6 @@
 // (invariant 5). Nothing of a record but its journal row holds its values: findings name code,
 // path, rule and mend.
 //
-//	catalog, err := transforms.Load(transforms.Sources{Builtin: …, Lists: lists, Agreements: agreements, …})
+//	catalog, err := transforms.Load(transforms.Sources{Builtin: schemas.Builtin, Lists: lists, …})
 //	rows, err = catalog.Judge(rows[:0], &record)
 package transforms

@@ -27,6 +27,7 @@ const (
 	daysAhead = 1
 )
 
+// maxHeader is how long one of our headers may be, in bytes; others are kept whatever their length.
 const maxHeader = 512 // bytes of one of our headers
 
 // envelope is the headers of a record, read.
@@ -86,10 +87,12 @@ func joinID(source, id []byte) string {
 	return string(append(append(b, '|'), id...))
 }
 
+// reject notes what is wrong with a header. Every fault of an envelope is told.
 func (e *envelope) reject(header, mend, rule string) {
 	e.findings = append(e.findings, schemas.Reject(schemas.CodeEnvelope, header, mend, "%s", rule))
 }
 
+// headerBit is a bit of its own for each header that is read, 0 for the others.
 func headerBit(name string) int {
 	switch name {
 	case headerID:
@@ -110,6 +113,8 @@ func headerBit(name string) int {
 	return 0
 }
 
+// plain says that a header is UTF-8 without control characters: it goes into keys and is shown to
+// people.
 func plain(b []byte) bool {
 	for _, c := range b {
 		if c < ' ' || c == 0x7f {
@@ -119,6 +124,8 @@ func plain(b []byte) bool {
 	return utf8.Valid(b)
 }
 
+// read takes in one header. The municipality is read as a code of four digits; whether there is one
+// of that code is checked with the sender.
 func (e *envelope) read(t *topic, h *Header) {
 	switch h.Name {
 	case headerType:
@@ -197,6 +204,7 @@ func appendHeaders(b []byte, headers []Header) []byte {
 	return append(b, ']')
 }
 
+// appendName writes a header's name as a JSON text; ours need no escaping.
 func appendName(b []byte, name string) []byte {
 	if headerBit(name) != 0 {
 		return append(append(append(b, '"'), name...), '"')

@@ -85,6 +85,7 @@ func (v *verdict) judge() error {
 	return nil
 }
 
+// park notes a finding that parks the record whole.
 func (v *verdict) park(f *schemas.Finding) {
 	v.m.parked = true
 	v.m.findings = append(v.m.findings, f)
@@ -159,6 +160,8 @@ func (v *verdict) findSender() {
 	}
 }
 
+// noAgreement is the finding of a system that speaks for a municipality it may not speak for
+// (invariant 6).
 func noAgreement(path string) *schemas.Finding {
 	return schemas.Reject(schemas.CodeTenant, path,
 		"have an agreement made for the municipality, the area and the system",
@@ -194,6 +197,7 @@ type sender struct {
 	known   bool
 }
 
+// frameLength is the registry framing: magic 0 and four bytes of schema id, big-endian.
 const frameLength = 5
 
 // frame reads the registry framing and finds the plan of the id.
@@ -231,17 +235,23 @@ func (v *verdict) unit(data []byte) {
 		row := v.row()
 		row.Op, row.Outcome, row.Finding = schemas.OpRaw, schemas.Parked, f.Error()
 		row.From, row.To, row.Kommune = schemas.Always, schemas.Open, v.kommune
-		v.append(row)
+		v.append(&row)
 		v.rows[v.first].Outcome = schemas.PartlyParked
 	}
 }
 
+// mapped walks the record once, checking all of it, and runs the mapping over what was picked. A
+// field that our schema does not have is a warning: drift is loud.
 func (v *verdict) mapped(p *plan, data []byte) {
 	v.p = p
 	v.m.record = sized(v.m.record, p.scan.Len())
 	if err := p.scan.Run(data, v.m.record); err != nil {
 		v.park(malformed(err))
 		return
+	}
+	if p.drift != nil {
+		v.m.warned = true
+		v.m.findings = append(v.m.findings, p.drift)
 	}
 	v.run()
 }
@@ -254,6 +264,7 @@ func sized(s []avro.Value, n int) []avro.Value {
 	return s[:n]
 }
 
+// malformed is the finding of bytes that are not what their schema says, or are more than a budget.
 func malformed(err error) *schemas.Finding {
 	var f *avro.Fault
 	if errors.As(err, &f) && f.Budget {

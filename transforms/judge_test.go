@@ -24,8 +24,10 @@ func TestWriterOfAnotherVersion(t *testing.T) {
 	want, err := w.catalog.Judge(nil, record)
 	require.NoError(t, err)
 	ours, _ := w.catalog.TopicSchema(record.Topic)
-	theirs := strings.NewReplacer(`{"name": "grantId", "type": "long"`, `{"name": "extra", "type": {"type": "map", "values": "bytes"}},
-		{"name": "grantId", "type": "int"`, `{"name": "caseId", "type": ["null", "long"], "default": null, "doc": "the case"}`,
+	theirs := strings.NewReplacer(`{"name": "grantId", "type": "long"`, `{"name": "extra",
+  "type": {"type": "map", "values": "bytes"}},
+		{"name": "grantId", "type": "int"`,
+		`{"name": "caseId", "type": ["null", "long"], "default": null, "doc": "the case"}`,
 		`{"name": "ny", "type": "string"}`).Replace(ours.JSON)
 	writer, err := avro.Admit(theirs)
 	require.NoError(t, err)
@@ -44,6 +46,8 @@ func TestWriterOfAnotherVersion(t *testing.T) {
 	require.Len(t, got, len(want))
 	require.Equal(t, want[2].Payload, got[2].Payload)
 	require.Equal(t, writer.Print(), got[0].Schema)
+	require.Equal(t, schemas.Warned, got[0].Outcome, "drift is loud")
+	require.Contains(t, got[0].Finding, "SCHEMA extra+ny: is a field that our schema does not have")
 	require.NotEqual(t, want[0].Schema, got[0].Schema)
 }
 
@@ -70,16 +74,20 @@ func TestRegistryThatCannotBeAsked(t *testing.T) {
 	require.Equal(t, before, rows, "nothing partial stays")
 }
 
-const unitInput = `{"topic": "raw.cpr.person.v1", "key": "h", "id": "f-1", "source": "//cpr", "type": "person",
- "time": "2026-03-02T20:00:00+01:00", "data": {"fil": "ab", "nr": 1, "layout": "A", "tegnsaet": "UTF-8",
+const unitInput = `{"topic": "raw.cpr.person.v1", "key": "h", "id": "f-1", "source": "//cpr",
+  "type": "person",
+ "time": "2026-03-02T20:00:00+01:00", "data": {"fil": "ab", "nr": 1, "layout": "A",
+  "tegnsaet": "UTF-8",
  "produceret": "2026-03-01", "indhold": "x"}}`
 
 // TestUnitOfAFile: a parser's record is mapped; its parts and its refusals are findings.
 func TestUnitOfAFile(t *testing.T) {
 	w := newWorld(t)
 	person, _ := w.catalog.TopicSchema("raw.cpr.person.v1")
-	record, err := avro.EncodeJSON(person, []byte(`{"PNR": "6101700001", "slags": "person", "layout": "A", "ignorerede": 0,
-		"annullerede": 0, "person": [], "personnummer": [], "adresse": [], "civilstand": [], "statsborgerskab": []}`))
+	record, err := avro.EncodeJSON(person, []byte(`{"PNR": "6101700001", "slags": "person",
+  "layout": "A", "ignorerede": 0,
+		"annullerede": 0, "person": [], "personnummer": [], "adresse": [], "civilstand": [],
+  "statsborgerskab": []}`))
 	require.NoError(t, err)
 	part := schemas.Reject(schemas.CodeLayout, "045", "", "is too short")
 	var reject *schemas.Finding
@@ -112,7 +120,8 @@ func TestUnitOfAFile(t *testing.T) {
 	require.Equal(t, "DATE 001.FOED_DT: is no day", rows[0].Finding)
 
 	direct := w.record(t,
-		[]byte(`{"topic": "raw.cpr.person.v1", "id": "x", "source": "//cpr", "type": "person", "raw": "00 ID 00"}`))
+		[]byte(`{"topic": "raw.cpr.person.v1", "id": "x", "source": "//cpr", "type": "person",
+  "raw": "00 ID 00"}`))
 	rows, err = c.Judge(nil, direct)
 	require.NoError(t, err)
 	require.Contains(t, rows[0].Finding, "SCHEMA", "a record that is no unit")

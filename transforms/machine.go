@@ -40,6 +40,7 @@ type known struct {
 	from, to schemas.Day
 }
 
+// reset forgets the last record; the space and the answers of code lists are kept.
 func (m *machine) reset() {
 	m.text, m.findings = m.text[:0], m.findings[:0]
 	m.warned, m.parked, m.array, m.index = false, false, "", 0
@@ -51,6 +52,7 @@ func (m *machine) park(code schemas.Code, r ref, mend, rule string) {
 	m.note(code, r, mend, rule)
 }
 
+// note tells of a fault or a warning, each once.
 func (m *machine) note(code schemas.Code, r ref, mend, rule string) {
 	f := schemas.Finding{Code: code, Path: m.path(r), Mend: mend, Rule: rule}
 	for _, x := range m.findings {
@@ -75,22 +77,23 @@ func (m *machine) path(r ref) string {
 	return p + "." + r.path
 }
 
-func (m *machine) get(r ref) avro.Value {
+// get is the value of a bound path, null where the record has none.
+func (m *machine) get(r *ref) *avro.Value {
 	if r.item {
-		return m.item[r.slot]
+		return &m.item[r.slot]
 	}
-	return m.record[r.slot]
+	return &m.record[r.slot]
 }
 
 // textOf is a value as text: of an integer its digits, of a boolean true or false; nil of a null.
-func (m *machine) textOf(r ref) []byte {
+func (m *machine) textOf(r *ref) []byte {
 	v := m.get(r)
 	switch {
 	case v.Null:
 		return nil
-	case r.typ.Class() == avro.Long:
+	case r.class == avro.Long:
 		return m.grow(func(b []byte) []byte { return strconv.AppendInt(b, v.Int, 10) })
-	case r.typ.Class() == avro.Boolean:
+	case r.class == avro.Boolean:
 		return m.grow(func(b []byte) []byte { return strconv.AppendBool(b, v.Int == 1) })
 	case v.Bytes == nil:
 		return []byte{}
@@ -112,6 +115,7 @@ func (m *machine) grow(write func([]byte) []byte) []byte {
 	return grown[:len(grown):len(grown)]
 }
 
+// test says whether a condition holds; that without fields always does.
 func (m *machine) test(t test) bool {
 	for i := range t {
 		if !m.equal(&t[i]) {
@@ -124,14 +128,15 @@ func (m *machine) test(t test) bool {
 // fires is a test that is there and holds.
 func (m *machine) fires(t test) bool { return t != nil && m.test(t) }
 
+// equal compares a value's text with the set. Null is equal to nothing.
 func (m *machine) equal(e *equality) bool {
-	v := m.get(e.ref)
+	v := m.get(&e.ref)
 	if v.Null {
 		return false
 	}
 	text := v.Bytes
-	if e.ref.typ.Class() != avro.String {
-		text = m.textOf(e.ref)
+	if e.ref.class != avro.String {
+		text = m.textOf(&e.ref)
 	}
 	for _, w := range e.want {
 		if string(text) == w {
@@ -142,45 +147,48 @@ func (m *machine) equal(e *equality) bool {
 }
 
 // dayAt reads a day. null: the source has none, or any form of 9999-12-31.
-func (m *machine) dayAt(r ref, form string) (d schemas.Day, null, ok bool) {
+func (m *machine) dayAt(r *ref, form string) (d schemas.Day, null, ok bool) {
 	v := m.get(r)
 	if v.Null {
 		return 0, true, true
 	}
 	text := v.Bytes
-	if form == formYMD && r.typ.Class() == avro.Long {
+	if form == formYMD && r.class == avro.Long {
 		text = m.textOf(r)
 	}
 	d, open, ok := parseDay(form, text, v.Int)
 	if !ok {
-		m.park(schemas.CodeDate, r, "send a day of the calendar in the agreed form",
+		m.park(schemas.CodeDate, *r, "send a day of the calendar in the agreed form",
 			"is no date of the form "+form)
 	}
 	return d, open, ok
 }
 
-func (m *machine) instantAt(r ref, form string) (i schemas.Instant, null, ok bool) {
+// instantAt reads a moment as dayAt reads a day; 9999-12-31 has no meaning here.
+func (m *machine) instantAt(r *ref, form string) (i schemas.Instant, null, ok bool) {
 	v := m.get(r)
 	if v.Null {
 		return 0, true, true
 	}
 	if i, ok = parseInstant(form, v.Bytes, v.Int); !ok {
-		m.park(schemas.CodeDate, r, "send a moment in the agreed form",
+		m.park(schemas.CodeDate, *r, "send a moment in the agreed form",
 			"is no moment of the form "+form)
 	}
 	return i, false, ok
 }
 
+// moment reads a point in time. Null is midnight of the delivery's day where the mapping says so,
+// else parked.
 func (m *machine) moment(x *momentRef) (schemas.Instant, bool) {
 	var i schemas.Instant
 	var null, ok bool
 	if x.date {
 		var d schemas.Day
-		if d, null, ok = m.dayAt(x.ref, x.form); ok && !null {
+		if d, null, ok = m.dayAt(&x.ref, x.form); ok && !null {
 			i = d.Midnight()
 		}
 	} else {
-		i, null, ok = m.instantAt(x.ref, x.form)
+		i, null, ok = m.instantAt(&x.ref, x.form)
 	}
 	if ok && null && x.leverance {
 		return m.lever.Midnight(), true
@@ -191,17 +199,18 @@ func (m *machine) moment(x *momentRef) (schemas.Instant, bool) {
 	return i, ok && !null
 }
 
+// missing parks the record for a field that the mapping needs.
 func (m *machine) missing(r ref) {
 	m.park(schemas.CodeMapping, r, "send the field", "is missing and needed")
 }
 
 // number reads a value as an exact number.
-func (m *machine) number(c *column, r ref) (n number, null, ok bool) {
+func (m *machine) number(c *column, r *ref) (n number, null, ok bool) {
 	v := m.get(r)
 	if v.Null {
 		return n, true, true
 	}
-	switch r.typ.Class() {
+	switch r.class {
 	case avro.Long:
 		n, ok = number{mantissa: v.Int}, true
 	case avro.Double:
@@ -210,7 +219,7 @@ func (m *machine) number(c *column, r ref) (n number, null, ok bool) {
 		n, ok = parseNumber(c.form, v.Bytes)
 	}
 	if !ok {
-		m.park(schemas.CodeMapping, r, "send a number in the agreed form",
+		m.park(schemas.CodeMapping, *r, "send a number in the agreed form",
 			"is no number of the agreed form")
 	}
 	return n, false, ok
@@ -229,6 +238,8 @@ func (m *machine) eval(c *column, at schemas.Day) avro.Value {
 	return v
 }
 
+// raw makes a column's value by the type that the column wants. ok is false after a fault; a null
+// value is none.
 func (m *machine) raw(c *column, at schemas.Day) (avro.Value, bool) {
 	null := avro.Value{Null: true}
 	switch {
@@ -239,13 +250,13 @@ func (m *machine) raw(c *column, at schemas.Day) (avro.Value, bool) {
 	case c.target.Type == schemas.String:
 		return m.evalText(c, at)
 	case c.target.Type == schemas.Date:
-		d, none, ok := m.dayAt(c.refs[0], c.form)
+		d, none, ok := m.dayAt(&c.refs[0], c.form)
 		if !ok || none {
 			return null, ok
 		}
 		return avro.Value{Int: int64(d) + int64(c.days)}, true
 	case c.target.Type == schemas.Timestamp:
-		i, none, ok := m.instantAt(c.refs[0], c.form)
+		i, none, ok := m.instantAt(&c.refs[0], c.form)
 		if !ok || none {
 			return null, ok
 		}
@@ -256,8 +267,9 @@ func (m *machine) raw(c *column, at schemas.Day) (avro.Value, bool) {
 	return m.evalNumber(c)
 }
 
+// evalBoolean takes the source's own truth, or that of a code.
 func (m *machine) evalBoolean(c *column) (avro.Value, bool) {
-	v := m.get(c.refs[0])
+	v := *m.get(&c.refs[0])
 	if c.boolean == nil || v.Null {
 		return v, true
 	}
@@ -274,6 +286,8 @@ func (m *machine) evalBoolean(c *column) (avro.Value, bool) {
 	return v, true
 }
 
+// evalNumber multiplies exactly and rounds once, to the column's decimals. A unit that the mapping
+// does not know is a code that is not known.
 func (m *machine) evalNumber(c *column) (avro.Value, bool) {
 	null := avro.Value{Null: true}
 	n, none, ok := m.sum(c)
@@ -282,7 +296,7 @@ func (m *machine) evalNumber(c *column) (avro.Value, bool) {
 	}
 	factor := c.factor
 	if c.by.bound {
-		f, known := c.factors[string(m.textOf(c.by))]
+		f, known := c.factors[string(m.textOf(&c.by))]
 		if !known {
 			m.park(schemas.CodeCode, c.by, "send one of the agreed codes",
 				"is no unit that the mapping knows")
@@ -308,7 +322,8 @@ func (m *machine) sum(c *column) (total number, null, ok bool) {
 	if c.source == fromMinutes {
 		return m.minutes(c)
 	}
-	for i, r := range c.refs {
+	for i := range c.refs {
+		r := &c.refs[i]
 		n, none, ok := m.number(c, r)
 		if !ok || none {
 			return total, none, ok
@@ -318,16 +333,17 @@ func (m *machine) sum(c *column) (total number, null, ok bool) {
 			continue
 		}
 		if total, ok = total.plus(n); !ok {
-			m.park(schemas.CodeMapping, r, "send smaller numbers", "makes too large a sum")
+			m.park(schemas.CodeMapping, *r, "send smaller numbers", "makes too large a sum")
 			return total, false, false
 		}
 	}
 	return total, false, true
 }
 
+// minutes is the whole minutes between two moments, rounded down.
 func (m *machine) minutes(c *column) (n number, null, ok bool) {
-	from, none, ok := m.instantAt(c.refs[0], c.form)
-	to, none2, ok2 := m.instantAt(c.refs[1], c.form)
+	from, none, ok := m.instantAt(&c.refs[0], c.form)
+	to, none2, ok2 := m.instantAt(&c.refs[1], c.form)
 	if !ok || !ok2 || none || none2 {
 		return n, none || none2, ok && ok2
 	}
@@ -344,7 +360,7 @@ func (m *machine) minutes(c *column) (n number, null, ok bool) {
 // system's name.
 func (m *machine) evalText(c *column, at schemas.Day) (avro.Value, bool) {
 	null := avro.Value{Null: true}
-	text := m.textOf(c.refs[0])
+	text := m.textOf(&c.refs[0])
 	if len(c.refs) > 1 {
 		text = m.join(c)
 	}
@@ -376,8 +392,8 @@ func (m *machine) evalText(c *column, at schemas.Day) (avro.Value, bool) {
 // join puts the fields together; a null field makes null.
 func (m *machine) join(c *column) []byte {
 	parts := make([][]byte, 0, 4)
-	for _, r := range c.refs {
-		part := m.textOf(r)
+	for i := range c.refs {
+		part := m.textOf(&c.refs[i])
 		if part == nil {
 			return nil
 		}
@@ -394,6 +410,7 @@ func (m *machine) join(c *column) []byte {
 	})
 }
 
+// cprLength is that of a personal number without hyphen (model.md section 1, Person key).
 const cprLength = 10
 
 // cpr drops the hyphen and checks ^[0-9A-Z]{10}$; nil where it does not hold, or the number is all
@@ -414,12 +431,13 @@ func (m *machine) cpr(text []byte) []byte {
 	return text
 }
 
+// unknown is the standard code of what a kept look-up does not know (design.md section 6, Mapping).
 const unknown = "ukendt" // the standard code of what a kept look-up does not know
 
 // code translates a vendor's code and checks the standard one, as of a day.
 func (m *machine) code(c *column, text []byte, at schemas.Day) ([]byte, bool) {
 	if c.at != nil {
-		d, null, ok := m.dayAt(c.at.ref, c.at.form)
+		d, null, ok := m.dayAt(&c.at.ref, c.at.form)
 		if !ok {
 			return nil, false
 		}
@@ -452,6 +470,7 @@ func (m *machine) code(c *column, text []byte, at schemas.Day) ([]byte, bool) {
 	return text, true
 }
 
+// listName is what a finding calls the list: the vendor's own and the standard one.
 func listName(c *column) string {
 	if c.lookup != "" {
 		return c.lookup + " → " + c.target.List

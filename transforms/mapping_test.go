@@ -16,27 +16,38 @@ import (
 )
 
 const probeSchema = `{"type": "record", "name": "sag", "namespace": "dk.flis.raw.probe", "fields": [
-  {"name": "id", "type": "long"}, {"name": "cpr", "type": "string"}, {"name": "kom", "type": "string"},
-  {"name": "day", "type": "string"}, {"name": "kind", "type": "string"}, {"name": "on", "type": "boolean"},
-  {"name": "half", "type": "double"}, {"name": "hours", "type": "string"}, {"name": "maybe", "type": ["null", "string"], "default": null},
+  {"name": "id", "type": "long"}, {"name": "cpr", "type": "string"}, {"name": "kom",
+  "type": "string"},
+  {"name": "day", "type": "string"}, {"name": "kind", "type": "string"}, {"name": "on",
+  "type": "boolean"},
+  {"name": "half", "type": "double"}, {"name": "hours", "type": "string"}, {"name": "maybe",
+  "type": ["null", "string"], "default": null},
   {"name": "born", "type": {"type": "int", "logicalType": "date"}},
   {"name": "when", "type": {"type": "long", "logicalType": "timestamp-millis"}},
-  {"name": "list", "type": {"type": "array", "items": {"type": "record", "name": "it", "fields": [{"name": "x", "type": "string"}]}}},
+  {"name": "list", "type": {"type": "array", "items": {"type": "record", "name": "it",
+  "fields": [{"name": "x", "type": "string"}]}}},
   {"name": "rest", "type": {"type": "map", "values": "string"}}]}`
 
-const probeDataset = `{"type": "record", "name": "ting", "namespace": "dk.flis.domaene.proeve", "doc": "d", "slags": "tilstand",
- "skriv": "hel", "ejer": "handle", "noegle": ["ting_id"], "klasse": "A", "slettefrist": "P1D", "fields": [
+const probeDataset = `{"type": "record", "name": "ting", "namespace": "dk.flis.domaene.proeve",
+  "doc": "d", "slags": "tilstand",
+ "skriv": "hel", "ejer": "handle", "noegle": ["ting_id"], "klasse": "A", "slettefrist": "P1D",
+  "fields": [
  {"name": "ting_id", "doc": "d", "type": "string"},
  {"name": "art", "doc": "d", "type": ["null", "string"], "default": null, "kodeliste": "proeveart"},
  {"name": "antal", "doc": "d", "type": ["null", "int"], "default": null},
- {"name": "beloeb", "doc": "d", "type": ["null", {"type": "bytes", "logicalType": "decimal", "precision": 18, "scale": 2}], "default": null},
+ {"name": "beloeb", "doc": "d", "type": ["null", {"type": "bytes", "logicalType": "decimal",
+  "precision": 18, "scale": 2}], "default": null},
  {"name": "sand", "doc": "d", "type": ["null", "boolean"], "default": null},
- {"name": "dag", "doc": "d", "type": ["null", {"type": "int", "logicalType": "date"}], "default": null},
- {"name": "tid", "doc": "d", "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}], "default": null}]}`
+ {"name": "dag", "doc": "d", "type": ["null", {"type": "int", "logicalType": "date"}],
+  "default": null},
+ {"name": "tid", "doc": "d", "type": ["null", {"type": "long",
+  "logicalType": "timestamp-micros"}], "default": null}]}`
 
-const probeList = "kode;navn;gyldig_fra;gyldig_til;efterfoelger;kilde\na;A;2020-01-01;2025-01-01;b;o\nb;B;2025-01-01;;;o\n"
+const probeList = "kode;navn;gyldig_fra;gyldig_til;efterfoelger;kilde\n" +
+	"a;A;2020-01-01;2025-01-01;b;o\nb;B;2025-01-01;;;o\n"
 
-const probeLocal = "system;liste;kode;standard;gyldig_fra;gyldig_til;kilde\nprobe;art;X;a;;2025-01-01;o\nprobe;art;X;b;2025-01-01;;o\n"
+const probeLocal = "system;liste;kode;standard;gyldig_fra;gyldig_til;kilde\n" +
+	"probe;art;X;a;;2025-01-01;o\nprobe;art;X;b;2025-01-01;;o\n"
 
 const probeMapping = `system: probe
 event: sag
@@ -203,7 +214,8 @@ func TestBadMappings(t *testing.T) {
 			"snapshot: {scope: {field: kind}, absent: gone, datasets: []}\ntargets:"},
 			"datasets of the snapshot are missing"},
 		"snapshot count": {[2]string{"targets:",
-			"snapshot: {scope: {field: kind}, absent: gone, id: kind, datasets: [proeve.ting]}\ntargets:"}, "id and count go together"},
+			"snapshot: {scope: {field: kind}, absent: gone, id: kind, datasets: [proeve.ting]}\ntargets:"},
+			"id and count go together"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, probeMapping, c.change[0])
@@ -262,7 +274,8 @@ func judgeProbe(t *testing.T, columns string, data string) string {
 	for k, v := range maps.All(fields) {
 		body = append(body, `"`+k+`": `+v)
 	}
-	r := w.record(t, []byte(`{"topic": "raw.probe.sag.v1", "id": "1", "source": "//probe/0101", "type": "sag",
+	r := w.record(t, []byte(`{"topic": "raw.probe.sag.v1", "id": "1", "source": "//probe/0101",
+  "type": "sag",
 		"data": {`+strings.Join(body, ", ")+`}}`))
 	rows, err := c.Judge(nil, r)
 	require.NoError(t, err)

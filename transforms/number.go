@@ -29,6 +29,7 @@ const (
 	numberTrailingMinus = "trailing-minus" // 1234.50-
 )
 
+// numberForms is the closed set of `number`.
 func numberForms() []string { return []string{numberDot, numberComma, numberTrailingMinus} }
 
 // parseNumber reads a whole text; blanks, exponents and empty texts are refused.
@@ -116,6 +117,7 @@ func (n number) times(r ratio, scale int) (int64, bool) {
 	return int64(q), true
 }
 
+// magnitude is the absolute value; that of the least int64 fits an unsigned one.
 func magnitude(v int64) uint64 {
 	if v < 0 {
 		return uint64(-v)
@@ -123,6 +125,7 @@ func magnitude(v int64) uint64 {
 	return uint64(v)
 }
 
+// mul multiplies exactly; false where it does not fit.
 func mul(a, b int64) (int64, bool) {
 	hi, lo := bits.Mul64(magnitude(a), magnitude(b))
 	if hi != 0 || lo > math.MaxInt64 {
@@ -134,6 +137,7 @@ func mul(a, b int64) (int64, bool) {
 	return int64(lo), true
 }
 
+// pow10 is 10^n for n up to 18.
 func pow10(n int) int64 {
 	p := int64(1)
 	for range n {
@@ -153,6 +157,7 @@ func parseRatio(s string) (ratio, bool) {
 	return ratio{num, den}, err == nil && err2 == nil && num != 0 && den > 0
 }
 
+// times joins two factors; each part of a factor has 31 bits, so the product fits.
 func (r ratio) times(o ratio) ratio { return ratio{r.num * o.num, r.den * o.den} }
 
 // plus adds exactly; false where it does not fit.

@@ -45,22 +45,27 @@ type ref struct {
 	slot  int
 	path  string // as the source names it
 	typ   *avro.Type
+	class avro.Kind // of typ
 }
 
 // test is a condition: every field's text is one of the set.
 type test []equality
 
+// equality is one field's set; values are compared as text.
 type equality struct {
 	ref  ref
 	want []string
 }
 
+// kommuneRef is how a record or a row names its municipality: a field in a form, or none at all
+// (national).
 type kommuneRef struct {
 	ref      ref
 	form     string
 	national bool
 }
 
+// dayRef is a bound of valid time.
 type dayRef struct {
 	ref       ref
 	form      string // "" = the source's own logical type
@@ -68,6 +73,7 @@ type dayRef struct {
 	always    bool   // null = since ever
 }
 
+// momentRef is a point in time: kilde_registreret, or what orders.
 type momentRef struct {
 	ref       ref
 	date      bool
@@ -75,6 +81,7 @@ type momentRef struct {
 	leverance bool // null = midnight of the day of delivery
 }
 
+// snapshot is what a record says of its whole scope. Its rows stand before those of its members.
 type snapshot struct {
 	scope    column
 	absent   schemas.Absent
@@ -86,6 +93,7 @@ type snapshot struct {
 	datasets []schemas.DatasetName
 }
 
+// has says whether the snapshot can take back rows of the dataset.
 func (s *snapshot) has(d schemas.DatasetName) bool {
 	for _, x := range s.datasets {
 		if x == d {
@@ -95,12 +103,15 @@ func (s *snapshot) has(d schemas.DatasetName) bool {
 	return false
 }
 
+// tombstone is what a null value does: the delete of a key, or a snapshot without members.
 type tombstone struct {
 	dataset *dataset
 	columns []column // the key's, in order
 	scope   *column
 }
 
+// target is one dataset that a record or an item feeds. The tests that are nil: `when` always
+// holds, `remove` and `withdraw` never.
 type target struct {
 	dataset    *dataset
 	when       test

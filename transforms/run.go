@@ -50,6 +50,7 @@ func (v *verdict) ignore() {
 	v.m.note(schemas.CodeUnused, ref{}, "", "is left out by the mapping's list")
 }
 
+// ignored says whether one of the conditions holds.
 func (v *verdict) ignored(tests []test) bool {
 	for _, t := range tests {
 		if v.m.test(t) {
@@ -103,7 +104,7 @@ func (v *verdict) statement(p *program) bool {
 		ok = ok && stated
 	}
 	if p.sequence.bound {
-		x := m.get(p.sequence)
+		x := m.get(&p.sequence)
 		if x.Null {
 			m.missing(p.sequence)
 		}
@@ -119,7 +120,7 @@ func (v *verdict) holder(k *kommuneRef) (schemas.Kommunekode, bool) {
 	if k.national {
 		return schemas.National, true
 	}
-	text := v.m.textOf(k.ref)
+	text := v.m.textOf(&k.ref)
 	if text == nil {
 		v.m.missing(k.ref)
 		return "", false
@@ -151,7 +152,7 @@ func (v *verdict) snapshot(s *snapshot) {
 	scope := m.eval(&s.scope, schemas.Open)
 	from := schemas.Always
 	if s.from != nil {
-		d, null, ok := m.dayAt(s.from.ref, s.from.form)
+		d, null, ok := m.dayAt(&s.from.ref, s.from.form)
 		if ok && null {
 			m.missing(s.from.ref)
 		}
@@ -160,7 +161,7 @@ func (v *verdict) snapshot(s *snapshot) {
 	row := v.row()
 	row.Op, row.From, row.To, row.Absent = schemas.OpSnapshot, from, schemas.Open, s.absent
 	if s.id.bound {
-		row.Snapshot, row.Count = string(m.textOf(s.id)), m.get(s.count).Int
+		row.Snapshot, row.Count = string(m.textOf(&s.id)), m.get(&s.count).Int
 		if row.Snapshot == "" || row.Count <= 0 {
 			m.missing(s.id)
 		}
@@ -172,6 +173,8 @@ func (v *verdict) snapshot(s *snapshot) {
 	v.snapshots(s, row)
 }
 
+// snapshots appends the snapshot once per dataset; a municipality without agreement parks the
+// record.
 func (v *verdict) snapshots(s *snapshot, row schemas.Row) {
 	row.Scope, row.Kommune = v.scope, v.kommune
 	for _, d := range s.datasets {
@@ -180,7 +183,7 @@ func (v *verdict) snapshots(s *snapshot, row schemas.Row) {
 			return
 		}
 		row.Dataset, row.Schema = d, v.c.datasets[d].print
-		v.append(row)
+		v.append(&row)
 	}
 }
 
@@ -199,15 +202,17 @@ func (v *verdict) row() schemas.Row {
 	raw := &v.rows[v.first]
 	return schemas.Row{Stream: raw.Stream, Offset: raw.Offset, System: raw.System,
 		EventID: raw.EventID,
-		Event:   raw.Event, Arrived: raw.Arrived, Leverance: raw.Leverance, Outcome: schemas.Accepted,
+		Event:   raw.Event, Arrived: raw.Arrived, Leverance: raw.Leverance,
+		Outcome: schemas.Accepted,
 		Ordinal: int32(len(v.rows) - v.first), Stated: v.stated, Registered: v.registered,
 		Sequence:  v.sequence,
 		Canonical: raw.Canonical}
 }
 
-func (v *verdict) append(row schemas.Row) {
+// append gives the row its ordinal: its place after the raw record.
+func (v *verdict) append(row *schemas.Row) {
 	row.Ordinal = int32(len(v.rows) - v.first)
-	v.rows = append(v.rows, row)
+	v.rows = append(v.rows, *row)
 }
 
 // group runs an array's targets over its items; an item that none takes must be ignored by list. It
@@ -244,14 +249,15 @@ func (v *verdict) targets(g *group) bool {
 	return taken
 }
 
+// takes says whether the target is about this record or item.
 func (v *verdict) takes(t *target) bool {
-	for _, r := range t.present {
-		if v.m.get(r).Null {
+	for i := range t.present {
+		if v.m.get(&t.present[i]).Null {
 			return false
 		}
 	}
-	for _, r := range t.absent {
-		if !v.m.get(r).Null {
+	for i := range t.absent {
+		if !v.m.get(&t.absent[i]).Null {
 			return false
 		}
 	}
@@ -274,7 +280,7 @@ func (v *verdict) target(t *target) {
 		row.Registered, _ = m.moment(t.registered)
 	}
 	if t.background.bound {
-		b := m.get(t.background)
+		b := m.get(&t.background)
 		row.Background = !b.Null && b.Int == 1
 	}
 	if m.fires(t.remove) {
@@ -313,7 +319,7 @@ func (v *verdict) place(t *target, row *schemas.Row) bool {
 // interval reads the valid time. at is the day for dated look-ups. ok false: a fault is noted.
 func (v *verdict) interval(t *target, row *schemas.Row) (at schemas.Day, ok bool) {
 	m := v.m
-	from, null, ok := m.dayAt(t.from.ref, t.from.form)
+	from, null, ok := m.dayAt(&t.from.ref, t.from.form)
 	switch {
 	case !ok:
 		return schemas.Open, false
@@ -327,7 +333,7 @@ func (v *verdict) interval(t *target, row *schemas.Row) (at schemas.Day, ok bool
 	if t.to == nil {
 		return from, true
 	}
-	to, null, ok := m.dayAt(t.to.ref, t.to.form)
+	to, null, ok := m.dayAt(&t.to.ref, t.to.form)
 	if !ok || null {
 		return from, ok
 	}
@@ -395,7 +401,7 @@ func (v *verdict) keyed(d *dataset, row *schemas.Row) bool {
 		return false
 	}
 	row.Key = string(m.lookup)
-	v.append(*row)
+	v.append(row)
 	return true
 }
 
@@ -411,7 +417,7 @@ func (v *verdict) replace(i int) {
 	anew := up
 	anew.Op, anew.Payload, anew.From, anew.To = schemas.OpReplace, nil, schemas.Always, schemas.Open
 	v.rows[i] = anew
-	v.append(up)
+	v.append(&up)
 }
 
 // tombstone judges a null value: what the mapping says of the record's key.
@@ -434,6 +440,7 @@ func (v *verdict) tombstone() {
 	}
 }
 
+// bury does what one line of `tombstone` says with the record's key.
 func (v *verdict) bury(t *tombstone) {
 	m, row := v.m, v.row()
 	row.From, row.To, row.Kommune = schemas.Always, schemas.Open, v.kommune

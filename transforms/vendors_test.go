@@ -17,12 +17,18 @@ import (
 // Data files only.
 func third() fstest.MapFS {
 	files := map[string]string{
-		"systems/vitae/visitation.avsc": `{"type": "record", "name": "visitation", "namespace": "dk.flis.raw.vitae", "fields": [
-  {"name": "VISID", "type": "string"}, {"name": "KOMNR", "type": "string"}, {"name": "CPRNR", "type": "string"},
-  {"name": "PARAGRAF", "type": "string"}, {"name": "MIN_MA", "type": "int"}, {"name": "MIN_TI", "type": "int"},
-  {"name": "MIN_ON", "type": "int"}, {"name": "MIN_TO", "type": "int"}, {"name": "MIN_FR", "type": "int"},
-  {"name": "MIN_LO", "type": "int"}, {"name": "MIN_SO", "type": "int"}, {"name": "LEVTYPE", "type": "string"},
-  {"name": "STARTDATO", "type": "string"}, {"name": "SLUTDATO", "type": ["null", "string"], "default": null},
+		"systems/vitae/visitation.avsc": `{"type": "record", "name": "visitation",
+  "namespace": "dk.flis.raw.vitae", "fields": [
+  {"name": "VISID", "type": "string"}, {"name": "KOMNR", "type": "string"}, {"name": "CPRNR",
+  "type": "string"},
+  {"name": "PARAGRAF", "type": "string"}, {"name": "MIN_MA", "type": "int"}, {"name": "MIN_TI",
+  "type": "int"},
+  {"name": "MIN_ON", "type": "int"}, {"name": "MIN_TO", "type": "int"}, {"name": "MIN_FR",
+  "type": "int"},
+  {"name": "MIN_LO", "type": "int"}, {"name": "MIN_SO", "type": "int"}, {"name": "LEVTYPE",
+  "type": "string"},
+  {"name": "STARTDATO", "type": "string"}, {"name": "SLUTDATO", "type": ["null", "string"],
+  "default": null},
   {"name": "STATUS", "type": "string"}]}`,
 		"mappings/vitae/visitation.yaml": `system: vitae
 event: visitation
@@ -82,12 +88,17 @@ func TestVendorsGiveTheSameAnswer(t *testing.T) {
 	answers := map[string]string{}
 	for system, input := range map[string]string{
 		"kmd-nexus": strings.Replace(grantInput, `"minutes": 20`, `"minutes": 15`, 1),
-		"cura": `{"topic": "raw.cura.borgerdokument.v1", "id": "1", "source": "//cura/5798004610008", "type": "borgerdokument",
-			"data": {"borgerCpr": "6101700001", "kommuneGln": "5798004610008", "version": 1, "boliger": [], "besoeg": [],
-			"leveret": [], "ydelser": [{"noegle": "4711", "lov": "§83,1,1", "timerPrUge": "1,75", "leverandoer": 1,
+		"cura": `{"topic": "raw.cura.borgerdokument.v1", "id": "1", "source": "//cura/5798004610008",
+  "type": "borgerdokument",
+			"data": {"borgerCpr": "6101700001", "kommuneGln": "5798004610008", "version": 1, "boliger": [],
+  "besoeg": [],
+			"leveret": [], "ydelser": [{"noegle": "4711", "lov": "§83,1,1", "timerPrUge": "1,75",
+  "leverandoer": 1,
 			"fraMs": 1735686000000, "tilMs": 1751320800000}]}}`,
-		"vitae": `{"topic": "raw.vitae.visitation.v1", "id": "1", "source": "//vitae/183", "type": "visitation",
-			"data": {"VISID": "4711", "KOMNR": "183", "CPRNR": "6101700001", "PARAGRAF": "083 01 01", "MIN_MA": 30,
+		"vitae": `{"topic": "raw.vitae.visitation.v1", "id": "1", "source": "//vitae/183",
+  "type": "visitation",
+			"data": {"VISID": "4711", "KOMNR": "183", "CPRNR": "6101700001", "PARAGRAF": "083 01 01",
+  "MIN_MA": 30,
 			"MIN_TI": 0, "MIN_ON": 30, "MIN_TO": 0, "MIN_FR": 30, "MIN_LO": 0, "MIN_SO": 15, "LEVTYPE": "K",
 			"STARTDATO": "01-01-2025", "SLUTDATO": "30-06-2025", "STATUS": "A"}}`,
 	} {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -48,7 +49,7 @@ func flisEnv(t *testing.T, env []string, args ...string) (out, errOut string, co
 	path, err := binary()
 	require.NoError(t, err)
 	c := exec.CommandContext(context.WithoutCancel(t.Context()), path, args...)
-	c.Env = append(os.Environ(), env...)
+	c.Env = append(plainEnv(), env...)
 	var o, e bytes.Buffer
 	c.Stdout, c.Stderr = &o, &e
 	err = c.Run()
@@ -56,6 +57,11 @@ func flisEnv(t *testing.T, env []string, args ...string) (out, errOut string, co
 		require.NoError(t, err)
 	}
 	return o.String(), e.String(), c.ProcessState.ExitCode()
+}
+
+// plainEnv is the environment without the FLIS_ variables that steer tests: the program knows none of them.
+func plainEnv() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FLIS_") })
 }
 
 // mustFlis runs the program, which must succeed.

@@ -32,18 +32,20 @@ func checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check SYSTEM[/EVENT] FILE|-",
 		Short: "The verdict on each record of a file, offline",
-		Long: `check gives the verdict that flis run would give on each record of a file, by the same function: accepteret, advarsel
-(accepted with a warning), ignoreret (of no use to any dataset), parkeret or delvist_parkeret (cannot be used, or not in
-full), each with code, field path, rule and how to mend it. It needs no broker and keeps nothing; no value is printed.
-The agreements of --dir, or of flis.yaml, say which municipalities the system may speak for.
+		Long: `check gives the verdict that flis run would give on each record of a file, by the
+same function: accepteret, advarsel (accepted with a warning), ignoreret (of no use to any
+dataset), parkeret or delvist_parkeret (cannot be used, or not in full), each with code, field
+path, rule and how to mend it. It needs no broker and keeps nothing; no value is printed. The
+agreements of --dir, or of flis.yaml, say which municipalities the system may speak for.
 
-CPR: a file as it was delivered (--layout and --excerpt as for flis feed). Other systems: JSON Lines, one CloudEvent in
-structured mode on each line; with /EVENT, only the lines of that event. - reads standard input.
+CPR: a file as it was delivered (--layout and --excerpt as for flis feed). Other systems: JSON
+Lines, one CloudEvent in structured mode on each line; with /EVENT, only the lines of that
+event. - reads standard input.
 
 Exit code 3 when a record would be parked, or the file would be refused.`,
-		Example: `  flis check kmd-nexus nexus-0101.jsonl --dir flis-demo
-  flis check cura/borgerdokument - --dir flis-demo < cura-0101.jsonl
-  flis check cpr D260302.L110101 --layout A --format json`,
+		Example: `  cat flis-demo/leverancer/*/nexus-0101-*.jsonl | flis check kmd-nexus - --dir flis-demo
+  cat flis-demo/leverancer/*/cura-0461-*.jsonl | flis check cura/borgerdokument - --dir flis-demo
+  flis check cpr $(ls flis-demo/leverancer/*/D*.L110101 | head -1) --layout A --dir flis-demo`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.format != "text" && f.format != "json" {
@@ -100,7 +102,8 @@ func (in *installation) checkFile(ctx context.Context, what, path string, f *che
 	if err != nil {
 		return err
 	}
-	ch := &checker{in: in, system: system, events: events, only: event, report: newCheckReport(in.out.OutOrStdout(), f)}
+	ch := &checker{in: in, system: system, events: events, only: event,
+		report: newCheckReport(in.out.OutOrStdout(), f)}
 	if system == cprSystem {
 		err = ch.cpr(ctx, file, d, f)
 	} else {
@@ -109,7 +112,8 @@ func (in *installation) checkFile(ctx context.Context, what, path string, f *che
 	return ch.report.end(err)
 }
 
-// openInput opens a file. Standard input is spooled to a file that only its owner reads and that has no name any more.
+// openInput opens a file. Standard input is spooled to a file that only its owner reads and that
+// has no name any more.
 func openInput(stdin io.Reader, path string) (*os.File, error) {
 	if path != "-" {
 		file, err := os.Open(path)
@@ -130,7 +134,8 @@ func openInput(stdin io.Reader, path string) (*os.File, error) {
 	return file, nil
 }
 
-// checker judges records one by one. It is a streams.Producer: what a feed would send is judged instead.
+// checker judges records one by one. It is a streams.Producer: what a feed would send is judged
+// instead.
 type checker struct {
 	in      *installation
 	system  schemas.System
@@ -142,7 +147,8 @@ type checker struct {
 }
 
 // cpr judges a file of records. A file that would be refused is a finding of the file.
-func (ch *checker) cpr(ctx context.Context, file *os.File, d streams.Delivery, f *checkFlags) error {
+func (ch *checker) cpr(ctx context.Context, file *os.File, d streams.Delivery,
+	f *checkFlags) error {
 	info, err := file.Stat()
 	if err != nil {
 		return pathFree(err)
@@ -151,7 +157,8 @@ func (ch *checker) cpr(ctx context.Context, file *os.File, d streams.Delivery, f
 	for task, l := range ch.in.cfg.CPR.Layouts {
 		layouts[task] = cpr.Layout(l)
 	}
-	x, err := cpr.Open(file, info.Size(), cpr.Options{Layout: cpr.Layout(f.layout), Layouts: layouts, Excerpt: f.excerpt})
+	x, err := cpr.Open(file, info.Size(), cpr.Options{Layout: cpr.Layout(f.layout),
+		Layouts: layouts, Excerpt: f.excerpt})
 	if err != nil {
 		return err
 	}
@@ -159,7 +166,8 @@ func (ch *checker) cpr(ctx context.Context, file *os.File, d streams.Delivery, f
 	if x.Header != nil {
 		d.Produced, d.Previous, d.Day = x.Header.Produced, x.Header.Previous, x.Header.Produced
 	}
-	feed := &streams.Feed{Producer: ch, Key: []byte(ch.system), Clock: ch.in.clock, SchemaID: ch.schemaID}
+	feed := &streams.Feed{Producer: ch, Key: []byte(ch.system), Clock: ch.in.clock,
+		SchemaID: ch.schemaID}
 	_, err = feed.Units(ctx, d, unitsOf(x))
 	return err
 }
@@ -225,14 +233,16 @@ func (ch *checker) lines(ctx context.Context, file io.Reader) error {
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return schemas.Reject(schemas.CodeBudget, "", "send it in smaller units", "a line is longer than 16 MiB")
+		return schemas.Reject(schemas.CodeBudget, "", "send it in smaller units",
+			"a line is longer than 16 MiB")
 	}
 	return pathFree(lines.Err())
 }
 
-// record makes the record of a line, nil for an event that is not asked for. found is what is known to be wrong with
-// it already: it is then judged as the feed would send it, untouched.
-func (ch *checker) record(ctx context.Context, line []byte) (r *transforms.Record, found *schemas.Finding, err error) {
+// record makes the record of a line, nil for an event that is not asked for. found is what is known
+// to be wrong with it already: it is then judged as the feed would send it, untouched.
+func (ch *checker) record(ctx context.Context, line []byte) (r *transforms.Record,
+	found *schemas.Finding, err error) {
 	r = &transforms.Record{Topic: schemas.RawTopic(ch.system, ch.events[0]), Value: line}
 	e, err := streams.ParseCloudEvent(line)
 	if err != nil {
@@ -246,7 +256,8 @@ func (ch *checker) record(ctx context.Context, line []byte) (r *transforms.Recor
 	}
 	r.Headers, r.Key, r.Value = e.Headers(), []byte(e.Subject), e.Data
 	if e.Type != schemas.ControlEvent && !slices.Contains(ch.events, e.Type) {
-		return r, schemas.Reject(schemas.CodeEnvelope, "type", "use one of "+strings.Join(ch.events, ", "),
+		return r, schemas.Reject(schemas.CodeEnvelope, "type",
+			"use one of "+strings.Join(ch.events, ", "),
 			"the system %s has no such event", ch.system), nil
 	}
 	r.Topic = schemas.RawTopic(ch.system, e.Type)
@@ -258,7 +269,8 @@ func (ch *checker) record(ctx context.Context, line []byte) (r *transforms.Recor
 }
 
 // encode puts the data in the form of the topic.
-func (ch *checker) encode(ctx context.Context, r *transforms.Record, data []byte) (*transforms.Record, *schemas.Finding,
+func (ch *checker) encode(ctx context.Context, r *transforms.Record,
+	data []byte) (*transforms.Record, *schemas.Finding,
 	error) {
 	sc, ok := ch.in.catalog.TopicSchema(r.Topic)
 	if !ok {
@@ -286,7 +298,8 @@ func (ch *checker) judge(where string, r *transforms.Record, found *schemas.Find
 	if ch.rows, err = ch.in.catalog.Judge(ch.rows[:0], r); err != nil {
 		return err
 	}
-	v := checkVerdict{Where: where, Event: ch.rows[0].Event, ID: ch.rows[0].EventID, Outcome: ch.rows[0].Outcome}
+	v := checkVerdict{Where: where, Event: ch.rows[0].Event, ID: ch.rows[0].EventID,
+		Outcome: ch.rows[0].Outcome}
 	if v.ID == "|" {
 		v.ID = ""
 	}
@@ -304,8 +317,9 @@ func (ch *checker) judge(where string, r *transforms.Record, found *schemas.Find
 	return ch.report.verdict(&v)
 }
 
-// follows says whether the stream finds a fault only because of what the feed found before: a line that is no event has
-// no headers, and data that the schema does not take go out without framing.
+// follows says whether the stream finds a fault only because of what the feed found before: a line
+// that is no event has no headers, and data that the schema does not take go out without framing.
 func follows(code schemas.Code, found *schemas.Finding) bool {
-	return found != nil && (found.Code == schemas.CodeEnvelope || code == schemas.CodeSchema || code == schemas.CodeDecode)
+	return found != nil && (found.Code == schemas.CodeEnvelope || code == schemas.CodeSchema ||
+		code == schemas.CodeDecode)
 }

@@ -43,7 +43,7 @@ type checkSummary struct {
 	Records  int64                     `json:"records"`
 	Outcomes map[schemas.Outcome]int64 `json:"outcomes"`
 	Codes    map[schemas.Code]int64    `json:"codes"`
-	Others   int64                     `json:"other_events"` // lines of events that were not asked for
+	Others   int64                     `json:"other_events"` // lines of events not asked for
 	Refused  bool                      `json:"file_refused"`
 }
 
@@ -108,7 +108,8 @@ func (r *checkReport) printJSON(v *checkVerdict) error {
 	return err
 }
 
-// end prints the summary. cause is what ended the file before its end: a finding of the file is part of the report.
+// end prints the summary. cause is what ended the file before its end: a finding of the file is
+// part of the report.
 func (r *checkReport) end(cause error) error {
 	var f *schemas.Finding
 	if errors.As(cause, &f) {
@@ -148,7 +149,8 @@ func (r *checkReport) summary() error {
 		_ = r.out.WriteByte('\n')
 	}
 	fmt.Fprintf(r.out, "%s", counted(r.sum.Records, "record"))
-	order := []schemas.Outcome{schemas.Accepted, schemas.Warned, schemas.Ignored, schemas.PartlyParked, schemas.Parked}
+	order := []schemas.Outcome{schemas.Accepted, schemas.Warned, schemas.Ignored,
+		schemas.PartlyParked, schemas.Parked}
 	for i, o := range order {
 		begin := ", "
 		if i == 0 {

@@ -33,10 +33,15 @@ func (in *installation) connect(ctx context.Context) (*cluster, error) {
 		addr, running := broker.Find(dir)
 		if !running {
 			own, err := broker.Start(dir, broker.Options{})
-			if err != nil {
+			if errors.Is(err, broker.ErrLocked) { // another flis is just starting it
+				addr, running = broker.Find(dir)
+			}
+			if err != nil && !running {
 				return nil, err
 			}
-			cl.own, addr = own, own.Addr()
+			if own != nil {
+				cl.own, addr = own, own.Addr()
+			}
 		}
 		addrs = []string{addr}
 	}

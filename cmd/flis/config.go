@@ -44,9 +44,6 @@ const configName = "flis.yaml"
 var configKeys = []string{"dir", "kafka.brokers", "kafka.partitions", "kafka.group", "registry.url", "agreements",
 	"catalog", "key"}
 
-// Variables of the environment that are not configuration: they point tests at what a machine has.
-var testVariables = []string{"FLIS_KAFKA", "FLIS_SHARED", "FLIS_REGISTRY", "FLIS_CONFIG"}
-
 func configFlags(flags *pflag.FlagSet) {
 	flags.String("dir", "", "folder of all state of this installation (default ./flis-data)")
 	flags.String("config", "", "configuration file (default flis.yaml in the --dir, else in the working folder)")
@@ -135,7 +132,7 @@ func checkEnvironment(environ []string) error {
 	for _, e := range environ {
 		name, _, _ := strings.Cut(e, "=")
 		key := strings.ToLower(strings.TrimPrefix(name, "FLIS_"))
-		if !strings.HasPrefix(name, "FLIS_") || slices.Contains(testVariables, name) {
+		if !strings.HasPrefix(name, "FLIS_") {
 			continue
 		}
 		if !slices.ContainsFunc(configKeys, func(k string) bool { return strings.ReplaceAll(k, ".", "_") == key }) {

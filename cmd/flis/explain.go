@@ -17,15 +17,18 @@ func explainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain KOMMUNE DATASET KEY",
 		Short: "Where each row of a key is from: event, record, file",
-		Long: `explain goes the way back. For each row of a key, delivered or replaced, it tells the event that the row is from, the
-record that held the event (stream and offset), and the file and unit that the record was, with what was found wrong with
-it; then every other statement on the key and why it holds no row. It reads the whole journal of the systems concerned, each
-file's SHA-256 checked first.
+		Long: `explain goes the way back. For each row of a key, delivered or replaced, it tells the
+event that the row is from, the record that held the event (stream and offset), and the file and
+unit that the record was, with what was found wrong with it; then every other statement on the
+key and why it holds no row. It reads the whole journal of the systems concerned, each file's
+SHA-256 checked first.
 
-KEY is the value of the dataset's key column; of several columns, their values in order with commas between, dates
-as yyyy-mm-dd. Files are named by the beginning of their SHA-256 (sha256sum FILE).`,
-		Example: `  flis show 0101 borger.adresse --dir flis-demo | head
-  flis explain 0101 borger.adresse CPR --dir flis-demo     # CPR: one of those that show printed`,
+KEY is the value of the dataset's key column; of several columns, their values in order with
+commas between, dates as yyyy-mm-dd. Files are named by the beginning of their SHA-256
+(sha256sum FILE).`,
+		Example: `  flis show 0101 borger.adresse --dir flis-demo --table historik
+  flis explain 0101 borger.adresse --dir flis-demo $(flis show 0101 borger.adresse \
+    --dir flis-demo --table historik --format csv | sed -n 2p | cut -d, -f2)`,
 		Args: cobra.ExactArgs(3),
 		RunE: func(c *cobra.Command, args []string) error {
 			in, err := openInstallation(c)
@@ -55,7 +58,8 @@ func (in *installation) explain(ctx context.Context, kommune, dataset, text stri
 		return err
 	}
 	if len(rows) == 0 && len(t.statements) == 0 {
-		return fmt.Errorf("explain: %s of %s has no row of the key, and no statement on it was ever journalled",
+		return fmt.Errorf("explain: %s of %s has no row of the key, "+
+			"and no statement on it was ever journalled",
 			h.dataset.Name, h.unit.Kommune)
 	}
 	return in.printTrace(in.out.OutOrStdout(), h, rows, t)
@@ -64,7 +68,8 @@ func (in *installation) explain(ctx context.Context, kommune, dataset, text stri
 // parseKey turns the key of the command line into that of the journal.
 func parseKey(ds *schemas.Dataset, text string) (string, error) {
 	if text == "" {
-		return "", usage("the key of %s is %s: it cannot be empty", ds.Name, strings.Join(ds.Key, ", "))
+		return "", usage("the key of %s is %s: it cannot be empty", ds.Name,
+			strings.Join(ds.Key, ", "))
 	}
 	if len(ds.Key) == 1 {
 		return text, nil
@@ -90,10 +95,13 @@ func (r *deliveredRow) day(name string, none schemas.Day) schemas.Day {
 	return none
 }
 
-// rowsOf is every row of a key, replaced ones too. A key that has very many is cut off with an error.
-func (in *installation) rowsOf(ctx context.Context, h *holding, key string) ([]deliveredRow, error) {
-	o := sinks.ReadOptions{Certificate: h.certificate.Number, History: true, Key: &key, Scratch: in.cfg.Dir}
-	columns := sinks.DeliveredColumns(h.dataset, o)
+// rowsOf is every row of a key, replaced ones too. A key that has very many is cut off with an
+// error.
+func (in *installation) rowsOf(ctx context.Context, h *holding, key string) ([]deliveredRow,
+	error) {
+	o := sinks.ReadOptions{Certificate: h.certificate.Number, History: true, Key: &key,
+		Scratch: in.cfg.Dir}
+	columns := sinks.DeliveredColumns(h.dataset)
 	var rows []deliveredRow
 	err := sinks.ReadRows(ctx, in.delivered, h.dataset, h.unit, o, func(cells []sinks.Cell) error {
 		if len(rows) == traceMax {
@@ -103,7 +111,8 @@ func (in *installation) rowsOf(ctx context.Context, h *holding, key string) ([]d
 		for i := range cells {
 			r.cells[columns[i].Name] = cells[i]
 			if !cells[i].Null && i > 0 && i <= len(h.dataset.Columns) {
-				r.text = append(r.text, columns[i].Name+"="+printable(cellText(&cells[i], &columns[i])))
+				r.text = append(r.text, columns[i].Name+"="+printable(cellText(&cells[i],
+					&columns[i])))
 			}
 		}
 		rows = append(rows, r)
@@ -118,7 +127,8 @@ func (in *installation) printTrace(out io.Writer, h *holding, rows []deliveredRo
 		r := &rows[i]
 		system := schemas.System(r.cells["kilde_system"].Text)
 		fmt.Fprintf(out, "\nrow %d   gyldig %s, %s, from %s\n", i+1,
-			interval(r.day("gyldig_fra", schemas.Always), r.day("gyldig_til", schemas.Open)), knownText(r), system)
+			interval(r.day("gyldig_fra", schemas.Always), r.day("gyldig_til", schemas.Open)),
+			knownText(r), system)
 		fmt.Fprintf(out, "  data    %s\n", strings.Join(r.text, " "))
 		s := t.origin(system, r.cells["haendelse_id"].Text, r.day("gyldig_fra", schemas.Always))
 		if s == nil {
@@ -138,7 +148,8 @@ func (in *installation) printTrace(out io.Writer, h *holding, rows []deliveredRo
 // knownText is the time in which we knew the row.
 func knownText(r *deliveredRow) string {
 	if gone := r.cells["registreret_til"]; !gone.Null {
-		return fmt.Sprintf("replaced (known from %s until %s)", r.day("registreret_fra", schemas.Always),
+		return fmt.Sprintf("replaced (known from %s until %s)",
+			r.day("registreret_fra", schemas.Always),
 			schemas.Day(gone.Int))
 	}
 	return "known since " + r.day("registreret_fra", schemas.Always).String()

@@ -35,8 +35,8 @@ type place struct {
 
 func placeOf(r *schemas.Row) place { return place{r.Stream, r.Offset} }
 
-// String is how records are named everywhere: "<topic>/<partition>/<offset>". The cluster, which may begin with a
-// hyphen, is left out: an argument must not look like a flag.
+// String is how records are named everywhere: "<topic>/<partition>/<offset>". The cluster, which
+// may begin with a hyphen, is left out: an argument must not look like a flag.
 func (p place) String() string {
 	_, rest, _ := strings.Cut(string(p.stream), "/")
 	return fmt.Sprintf("%s/%d", rest, p.offset)
@@ -54,13 +54,15 @@ type trace struct {
 	landed     map[string]map[string]bool // scope and snapshot id → event ids
 }
 
-// trace reads the journals of the systems that speak of the dataset: the statements first, then their records and the
-// snapshots of their scopes.
+// trace reads the journals of the systems that speak of the dataset: the statements first, then
+// their records and the snapshots of their scopes.
 func (in *installation) trace(ctx context.Context, h *holding, key string) (*trace, error) {
-	t := &trace{kind: h.dataset.Kind, unit: h.unit, records: map[place]*schemas.Row{}, closed: h.certificate.Points,
+	t := &trace{kind: h.dataset.Kind, unit: h.unit, records: map[place]*schemas.Row{},
+		closed: h.certificate.Points,
 		landed: map[string]map[string]bool{}}
 	for _, a := range h.certificate.Agreements {
-		if !a.Shadow && (len(a.Datasets) == 0 || slices.Contains(a.Datasets, h.dataset.Name.Short())) {
+		if !a.Shadow && (len(a.Datasets) == 0 || slices.Contains(a.Datasets,
+			h.dataset.Name.Short())) {
 			t.agreements = append(t.agreements, a)
 		}
 	}
@@ -80,12 +82,16 @@ func (in *installation) trace(ctx context.Context, h *holding, key string) (*tra
 			return nil, err
 		}
 	}
-	slices.SortFunc(t.statements, func(a, b *statement) int { return schemas.CompareOrder(&a.Row, &b.Row) })
+	slices.SortFunc(t.statements, func(a, b *statement) int {
+		return schemas.CompareOrder(&a.Row,
+			&b.Row)
+	})
 	t.snapshots = slices.DeleteFunc(t.snapshots, func(s schemas.Row) bool { return !t.inForce(&s) })
 	return t, nil
 }
 
-func (t *trace) journal(ctx context.Context, j *sinks.Journal, ds schemas.DatasetName, key string) error {
+func (t *trace) journal(ctx context.Context, j *sinks.Journal, ds schemas.DatasetName,
+	key string) error {
 	only := []schemas.DatasetName{ds}
 	scopes := map[string]bool{}
 	for v := range j.Version() + 1 {
@@ -108,9 +114,10 @@ func (t *trace) journal(ctx context.Context, j *sinks.Journal, ds schemas.Datase
 			return err
 		}
 	}
-	return j.Scan(ctx, -1, j.Version(), sinks.Want{Events: true, Raw: true, Datasets: only}, func(r *schemas.Row) error {
-		return t.context(r, ds, scopes)
-	})
+	return j.Scan(ctx, -1, j.Version(), sinks.Want{Events: true, Raw: true, Datasets: only},
+		func(r *schemas.Row) error {
+			return t.context(r, ds, scopes)
+		})
 }
 
 // ours: a municipality sees its own, and what names none (invariant 6).
@@ -150,10 +157,12 @@ func (t *trace) context(r *schemas.Row, ds schemas.DatasetName, scopes map[strin
 
 // inForce: a snapshot over several records has effect when all its members have landed.
 func (t *trace) inForce(s *schemas.Row) bool {
-	return s.Snapshot == "" || int64(len(t.landed[s.Scope+schemas.KeySeparator+s.Snapshot])) >= s.Count
+	return s.Snapshot == "" ||
+		int64(len(t.landed[s.Scope+schemas.KeySeparator+s.Snapshot])) >= s.Count
 }
 
-// origin is the statement that a row names; of several of one event, the one that speaks of the row's first day.
+// origin is the statement that a row names; of several of one event, the one that speaks of the
+// row's first day.
 func (t *trace) origin(system schemas.System, eventID string, from schemas.Day) *statement {
 	var found *statement
 	for _, s := range t.statements {
@@ -175,9 +184,11 @@ func (t *trace) print(out io.Writer, s *statement) {
 	if s.Background {
 		what += " in the background"
 	}
-	fmt.Fprintf(out, "  event   %s of %s, stated %s, ordinal %d, %s\n", what, interval(s.From, s.To), s.Stated, s.Ordinal,
+	fmt.Fprintf(out, "  event   %s of %s, stated %s, ordinal %d, %s\n", what,
+		interval(s.From, s.To), s.Stated, s.Ordinal,
 		s.Outcome)
-	fmt.Fprintf(out, "  record  %s, entry %d of the journal of %s, leverance %s", placeOf(&s.Row), s.entry, s.System,
+	fmt.Fprintf(out, "  record  %s, entry %d of the journal of %s, leverance %s", placeOf(&s.Row),
+		s.entry, s.System,
 		s.Leverance)
 	if r := t.records[placeOf(&s.Row)]; r != nil {
 		fmt.Fprintf(out, ", %s", r.Outcome)
@@ -236,7 +247,8 @@ func (t *trace) why(s *statement) string {
 	for i := range t.snapshots {
 		if x := &t.snapshots[i]; x.System == s.System && x.Scope == s.Scope && x.From <= s.From &&
 			schemas.CompareOrder(&s.Row, x) < 0 {
-			return fmt.Sprintf("was taken back by the snapshot of %s (%s)", placeOf(x), fileText(x.EventID))
+			return fmt.Sprintf("was taken back by the snapshot of %s (%s)", placeOf(x),
+				fileText(x.EventID))
 		}
 	}
 	return t.loses(s)
@@ -245,7 +257,10 @@ func (t *trace) why(s *statement) string {
 // loses tells which other statement stands in the way.
 func (t *trace) loses(s *statement) string {
 	same := func(o *statement) bool { return o.Op == s.Op && bytes.Equal(o.Payload, s.Payload) }
-	if o := t.find(s, func(o *statement) bool { return o.holds && same(o) && before(o, s) }); o != nil {
+	if o := t.find(s, func(o *statement) bool {
+		return o.holds && same(o) &&
+			before(o, s)
+	}); o != nil {
 		return "says again what " + placeOf(&o.Row).String() + " said: the row keeps the first"
 	}
 	over := t.find(s, func(o *statement) bool {
@@ -280,7 +295,8 @@ func overlaps(k schemas.Kind, a, b *statement) bool {
 	return k == schemas.Fact || a.Op == schemas.OpReplace || a.From < b.To && b.From < a.To
 }
 
-// owned says whether some of the statement's time is its system's, by the agreements that the certificate pins.
+// owned says whether some of the statement's time is its system's, by the agreements that the
+// certificate pins.
 func (t *trace) owned(s *statement) bool {
 	return slices.ContainsFunc(t.agreements, func(a sinks.AgreementRef) bool {
 		from, to := schemas.Always, schemas.Open

@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -40,6 +41,9 @@ Other systems: JSON Lines, one CloudEvent in structured mode on each line; a lin
   flis run --once`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
+			if _, err := cpr.ParseLayout(f.layout); f.layout != "" && err != nil {
+				return usage("--layout: %w", err)
+			}
 			in, err := openInstallation(c)
 			if err != nil {
 				return err
@@ -68,6 +72,9 @@ func (in *installation) feedFiles(ctx context.Context, cl *cluster, s schemas.Sy
 	feed, err := in.newFeed(ctx, cl, s)
 	if err != nil {
 		return err
+	}
+	if !slices.Contains(in.systems(), s) {
+		in.out.Printf("no agreement names %s: flis run reads nothing of it until one does\n", s)
 	}
 	bad := 0
 	for i, file := range files {

@@ -11,11 +11,11 @@ import (
 const findingSeparator = "; "
 
 // findingStart is where a finding begins in a row's text: its code, then a path or the rule.
-var findingStart = regexp.MustCompile(`(?:^|; )(ENVELOPE|SCHEMA|DECODE|BUDGET|MAPPING|CODE|TENANT|DATE|LAYOUT|UNUSED|` +
-	`POISON)(?: ([^:]*(?::[^ ][^:]*)*))?: `)
+var findingStart = regexp.MustCompile(`(?:^|; )(ENVELOPE|SCHEMA|DECODE|BUDGET|MAPPING|` +
+	`CODE|TENANT|DATE|LAYOUT|UNUSED|POISON)(?: ([^:]*(?::[^ ][^:]*)*))?: `)
 
-// parseFindings takes the text of a row apart again: what schemas.Finding.Error wrote, joined by "; ". Text that is no
-// finding is one without a code.
+// parseFindings takes the text of a row apart again: what schemas.Finding.Error wrote, joined by ";
+// ". Text that is no finding is one without a code.
 func parseFindings(text string) []schemas.Finding {
 	if text == "" {
 		return nil

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/flis-dk/flis/schemas"
 )
 
 // Exit codes.
@@ -45,8 +47,12 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		fmt.Fprintln(errOut, "flis: "+text)
 	}
 	var code *exitError
-	if errors.As(err, &code) {
+	var refused *schemas.Finding // what was sent to us is bad, not the world
+	switch {
+	case errors.As(err, &code):
 		return code.code
+	case errors.As(err, &refused):
+		return exitBad
 	}
 	return exitWorld
 }

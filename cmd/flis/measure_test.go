@@ -86,7 +86,7 @@ func timed(t *testing.T, args ...string) usage {
 	path, err := binary()
 	require.NoError(t, err)
 	c := exec.CommandContext(t.Context(), path, args...)
-	c.Env = append(os.Environ(), "GOMAXPROCS=1")
+	c.Env = append(plainEnv(), "GOMAXPROCS=1")
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
 	began := time.Now()
 	require.NoError(t, c.Run())

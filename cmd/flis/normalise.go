@@ -67,6 +67,9 @@ func (in *installation) follow(ctx context.Context, cl *cluster, s schemas.Syste
 		return err
 	}
 	for g := range generations {
+		if g.Err != nil {
+			return g.Err
+		}
 		work, end := context.WithCancel(ctx)
 		go func() {
 			<-g.Done

@@ -24,8 +24,9 @@ func parkedCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "parked",
 		Short: "What was parked, and why",
-		Long: `parked tells of records that could not be used, or not in full. They are in the journal, whole, and stop nobody; a day that
-has one is not lukket. What is to be mended is the sender's, or a mapping, a code list or an agreement of ours.`,
+		Long: `parked tells of records that could not be used, or not in full. They are in the
+journal, whole, and stop nobody; a day that has one is not lukket. What is to be mended is the
+sender's, or a mapping, a code list or an agreement of ours.`,
 		Example: `  flis parked list --dir flis-demo`,
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -46,9 +47,10 @@ func parkedListCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "One line for each parked record, or part of one",
-		Long: `list prints a line for each parked record: system, stream and offset (a part of a record has "#" and its ordinal), day of
-delivery, municipality (0000: the record names no single one), event id, and what was found: code, field path, rule. No
-values. At the end, the counts by code.`,
+		Long: `list prints a line for each parked record: system, stream and offset (a part of a
+record has "#" and its ordinal), day of delivery, municipality (0000: the record names no single
+one), event id, and what was found: code, field path, rule. No values. At the end, the counts by
+code.`,
 		Example: `  flis parked list --dir flis-demo
   flis parked list --dir flis-demo --system kmd-nexus --kommune 0101`,
 		Args: cobra.NoArgs,
@@ -79,13 +81,15 @@ func parkedShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show SYSTEM STREAM/OFFSET",
 		Short: "One parked record, whole",
-		Long: `show prints a parked record as it was received: headers, what was found with how to mend it, and the value, as JSON by the
-schema that it was written with, else as hex. It may hold personal data; nothing of it is kept or logged.
+		Long: `show prints a parked record as it was received: headers, what was found with how
+to mend it, and the value, as JSON by the schema that it was written with, else as hex. It may
+hold personal data; nothing of it is kept or logged.
 
-STREAM/OFFSET is what flis parked list prints: topic, partition and offset. Where an installation has read several clusters,
-it may begin with the cluster's id, after "--" if that begins with a hyphen.`,
-		Example: `  flis parked list --dir flis-demo --system cura
-  flis parked show cura raw.cura.borgerdokument.v1/0/3 --dir flis-demo     # one of those that list printed`,
+STREAM/OFFSET is what flis parked list prints: topic, partition and offset. Where an
+installation has read several clusters, it may begin with the cluster's id, after "--" if that
+begins with a hyphen.`,
+		Example: `  flis parked list --dir flis-demo
+  flis parked show $(flis parked list --dir flis-demo | head -1 | cut -d' ' -f1,3) --dir flis-demo`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			in, err := openInstallation(c)
@@ -129,13 +133,15 @@ func (in *installation) listParked(ctx context.Context, f parkedFilter) error {
 		if err != nil {
 			return err
 		}
-		err = j.Scan(ctx, -1, j.Version(), sinks.Want{Events: true, Raw: true}, func(r *schemas.Row) error {
-			if !parked(r) || f.kommune != "" && string(r.Kommune) != f.kommune || f.on != nil && r.Leverance != *f.on {
-				return nil
-			}
-			records[placeOf(r)] = true
-			return parkedLine(out, r, counts)
-		})
+		err = j.Scan(ctx, -1, j.Version(), sinks.Want{Events: true, Raw: true},
+			func(r *schemas.Row) error {
+				if !parked(r) || f.kommune != "" && string(r.Kommune) != f.kommune || f.on != nil &&
+					r.Leverance != *f.on {
+					return nil
+				}
+				records[placeOf(r)] = true
+				return parkedLine(out, r, counts)
+			})
 		if err != nil {
 			return err
 		}
@@ -154,7 +160,8 @@ func parkedLine(out io.Writer, r *schemas.Row, counts map[schemas.Code]int64) er
 		f.Mend = ""
 		found = append(found, printable(f.Error()))
 	}
-	_, err := fmt.Fprintf(out, "%s  %s  %s  %s  %s  %s\n", r.System, at, r.Leverance, r.Kommune, printable(r.EventID),
+	_, err := fmt.Fprintf(out, "%s  %s  %s  %s  %s  %s\n", r.System, at, r.Leverance, r.Kommune,
+		printable(r.EventID),
 		strings.Join(found, findingSeparator))
 	return err
 }
@@ -184,7 +191,8 @@ func parsePlace(text string) (stream string, offset int64, err error) {
 		offset, err = strconv.ParseInt(text[i+1:], 10, 64)
 	}
 	if i <= 0 || err != nil || offset < 0 {
-		return "", 0, usage("%s: want STREAM/OFFSET as flis parked list prints it: raw.<system>.<event>.v1/<partition>/<offset>",
+		return "", 0, usage("%s: want STREAM/OFFSET as flis parked list prints it: "+
+			"raw.<system>.<event>.v1/<partition>/<offset>",
 			text)
 	}
 	return text[:i], offset, nil
@@ -204,28 +212,32 @@ func (in *installation) showParked(ctx context.Context, system schemas.System, t
 		return err
 	}
 	fits := func(r *schemas.Row) bool {
-		return r.Offset == offset && (string(r.Stream) == stream || strings.HasSuffix(string(r.Stream), "/"+stream))
+		return r.Offset == offset && (string(r.Stream) == stream ||
+			strings.HasSuffix(string(r.Stream), "/"+stream))
 	}
 	entry, err := entryOf(ctx, j, fits)
 	if err != nil {
 		return err
 	}
 	if entry < 0 {
-		return fmt.Errorf("parked show: the journal of %s has no record %s/%d; flis parked list names those that are parked",
+		return fmt.Errorf("parked show: the journal of %s has no record %s/%d; "+
+			"flis parked list names those that are parked",
 			system, stream, offset)
 	}
 	var rows []schemas.Row
-	err = j.Scan(ctx, entry-1, entry, sinks.Want{Events: true, Raw: true, Payload: true}, func(r *schemas.Row) error {
-		if fits(r) && (r.Ordinal == 0 || parked(r)) {
-			rows = append(rows, sinks.CloneRow(r))
-		}
-		return nil
-	})
+	err = j.Scan(ctx, entry-1, entry, sinks.Want{Events: true, Raw: true, Payload: true},
+		func(r *schemas.Row) error {
+			if fits(r) && (r.Ordinal == 0 || parked(r)) {
+				rows = append(rows, sinks.CloneRow(r))
+			}
+			return nil
+		})
 	if err != nil {
 		return err
 	}
 	if rows[0].Outcome != schemas.Parked && rows[0].Outcome != schemas.PartlyParked {
-		return fmt.Errorf("parked show: the record %s is not parked: %s", placeOf(&rows[0]), rows[0].Outcome)
+		return fmt.Errorf("parked show: the record %s is not parked: %s", placeOf(&rows[0]),
+			rows[0].Outcome)
 	}
 	return in.printParked(in.out.OutOrStdout(), rows)
 }
@@ -252,7 +264,8 @@ func entryOf(ctx context.Context, j *sinks.Journal, fits func(*schemas.Row) bool
 
 func (in *installation) printParked(out io.Writer, rows []schemas.Row) error {
 	r := &rows[0]
-	fmt.Fprintf(out, "system     %s\nrecord     %s (cluster %s)\narrived    %s\nleverance  %s\nkommune    %s\noutcome    %s\n", r.System,
+	fmt.Fprintf(out, "system     %s\nrecord     %s (cluster %s)\narrived    %s\n"+
+		"leverance  %s\nkommune    %s\noutcome    %s\n", r.System,
 		placeOf(r), clusterOf(r.Stream), r.Arrived, r.Leverance, r.Kommune, r.Outcome)
 	for i := range rows {
 		part := ""
@@ -293,7 +306,8 @@ func printHeaders(out io.Writer, text []byte) error {
 				return err
 			}
 		}
-		fmt.Fprintf(out, "header     %s: %s\n", printable(name), printable(strings.ToValidUTF8(string(value), "\uFFFD")))
+		fmt.Fprintf(out, "header     %s: %s\n", printable(name),
+			printable(strings.ToValidUTF8(string(value), "\uFFFD")))
 	}
 	return nil
 }

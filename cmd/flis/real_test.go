@@ -128,6 +128,7 @@ func killAfter(t *testing.T, dir string, after time.Duration) {
 	path, err := binary()
 	require.NoError(t, err)
 	c := exec.CommandContext(context.WithoutCancel(t.Context()), path, "run", "--dir", dir)
+	c.Env = plainEnv()
 	require.NoError(t, c.Start())
 	time.Sleep(after)
 	_ = c.Process.Signal(syscall.SIGKILL)
@@ -143,6 +144,7 @@ func TestRealCopies(t *testing.T) {
 	var copies []*exec.Cmd
 	for _, verb := range []string{"normalise", "normalise", "close", "close"} {
 		c := exec.CommandContext(context.WithoutCancel(t.Context()), path, verb, "--dir", dir)
+		c.Env = plainEnv()
 		require.NoError(t, c.Start())
 		copies = append(copies, c)
 	}

@@ -26,8 +26,9 @@ func showCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show KOMMUNE DATASET",
 		Short: "The delivered rows of a municipality",
-		Long: `show prints the rows of a delivered dataset: those that the newest certificate names, each file's SHA-256 checked before
-the file is read. Without flags it prints what is known now, of any time.
+		Long: `show prints the rows of a delivered dataset: those that the newest certificate names,
+each file's SHA-256 checked before the file is read. Without flags it prints what is known now,
+of any time.
 
   --as-of DAY    of these, what is true on the day (gyldig_fra to gyldig_til, half-open)
   --known-at DAY what was delivered on the day; registreret_til tells what has been replaced since
@@ -35,7 +36,8 @@ the file is read. Without flags it prints what is known now, of any time.
   --table T      only one of the dataset's two tables: current, or historik (what was replaced)
   --certificate  what that certificate named, instead of the newest
 
-They combine. The rows come in order of key and gyldig_fra. They may hold personal data; nothing of them is kept or logged.`,
+They combine. The rows come in order of key and gyldig_fra. They may hold personal data; nothing
+of them is kept or logged.`,
 		Example: `  flis show 0101 borger.adresse --dir flis-demo
   flis show 0101 borger.adresse --dir flis-demo --history --format csv
   flis show 0751 aeldre.visiteret_tid --dir flis-demo --as-of 2026-01-31 --format json`,
@@ -57,7 +59,8 @@ They combine. The rows come in order of key and gyldig_fra. They may hold person
 	c.Flags().BoolVar(&f.history, "history", false, "replaced rows too")
 	c.Flags().StringVar(&f.format, "format", "table", "table, csv or json")
 	c.Flags().StringVar(&f.table, "table", "", "only current or historik")
-	c.Flags().Int64Var(&f.certificate, "certificate", 0, "number of the certificate (default: the newest)")
+	c.Flags().Int64Var(&f.certificate, "certificate", 0,
+		"number of the certificate (default: the newest)")
 	return c
 }
 
@@ -113,10 +116,12 @@ type holding struct {
 }
 
 // hold finds what the arguments of a verb name. number 0 is the newest certificate.
-func (in *installation) hold(ctx context.Context, kommune, dataset string, number int64) (*holding, error) {
+func (in *installation) hold(ctx context.Context, kommune, dataset string, number int64) (*holding,
+	error) {
 	ds, ok := in.datasets[schemas.DatasetName(dataset)]
 	if !ok {
-		return nil, usage("dataset %s: there is no such dataset; there are %s", dataset, in.datasetNames())
+		return nil, usage("dataset %s: there is no such dataset; there are %s", dataset,
+			in.datasetNames())
 	}
 	k, err := schemas.ParseKommunekode(kommune)
 	if err != nil {
@@ -148,24 +153,27 @@ func (in *installation) noCertificate(u schemas.Unit, number int64, err error) e
 	case number > 0:
 		return fmt.Errorf("%w; flis status tells the newest", err)
 	case len(in.agreements.Unit(u)) > 0:
-		return fmt.Errorf("%w: nothing is delivered yet; feed its sources and run flis run --once --dir %s", err,
+		return fmt.Errorf("%w: nothing is delivered yet; "+
+			"feed its sources and run flis run --once --dir %s", err,
 			in.cfg.Dir)
 	}
 	if k, ok := in.lists.Holder(string(u.Kommune)); ok && k != u.Kommune {
 		return fmt.Errorf("%w: the municipality is now part of %s %s", err, k, in.kommuneName(k))
 	}
-	return fmt.Errorf("%w, and no agreement says who delivers it; add one to the agreements file (flis init writes one)",
+	return fmt.Errorf("%w, and no agreement says who delivers it; "+
+		"add one to the agreements file (flis init writes one)",
 		err)
 }
 
 // show prints the rows.
-func (in *installation) show(ctx context.Context, kommune, dataset string, o sinks.ReadOptions, format string) error {
+func (in *installation) show(ctx context.Context, kommune, dataset string, o sinks.ReadOptions,
+	format string) error {
 	h, err := in.hold(ctx, kommune, dataset, o.Certificate)
 	if err != nil {
 		return err
 	}
 	o.Certificate, o.Scratch = h.certificate.Number, in.cfg.Dir
-	columns := sinks.DeliveredColumns(h.dataset, o)
+	columns := sinks.DeliveredColumns(h.dataset)
 	out := in.out.OutOrStdout()
 	var w rowWriter
 	switch format {
@@ -186,7 +194,8 @@ func (in *installation) show(ctx context.Context, kommune, dataset string, o sin
 // damaged adds what to do about it.
 func (in *installation) damaged(err error) error {
 	if errors.Is(err, sinks.ErrDamagedTable) {
-		return fmt.Errorf("%w; nothing of it was read: restore the file from a copy, and run flis audit --dir %s", err,
+		return fmt.Errorf("%w; nothing of it was read: "+
+			"restore the file from a copy, and run flis audit --dir %s", err,
 			in.cfg.Dir)
 	}
 	return err
@@ -196,7 +205,8 @@ func (in *installation) damaged(err error) error {
 func (in *installation) heading(h *holding) string {
 	c := h.certificate
 	day := c.Calendar[c.Leverance]
-	text := fmt.Sprintf("%s of %s %s: certificate %d, leverance %s, %s", h.dataset.Name, h.unit.Kommune,
+	text := fmt.Sprintf("%s of %s %s: certificate %d, leverance %s, %s", h.dataset.Name,
+		h.unit.Kommune,
 		in.kommuneName(h.unit.Kommune), c.Number, c.Leverance, cmp.Or(day.State, sinks.Provisional))
 	if day.Revised > 0 {
 		text += fmt.Sprintf(", revideret %d", day.Revised)

@@ -15,7 +15,8 @@ import (
 	"github.com/flis-dk/flis/sinks"
 )
 
-// rowWriter prints rows in one format. end is called once, after the last row and only when all went well.
+// rowWriter prints rows in one format. end is called once, after the last row and only when all
+// went well.
 type rowWriter interface {
 	row(cells []sinks.Cell) error
 	end() error
@@ -77,7 +78,8 @@ func (w *csvRows) row(cells []sinks.Cell) error {
 	return w.flushed()
 }
 
-// field writes one field and what separates it from the one before. Errors come out at the next flush.
+// field writes one field and what separates it from the one before. Errors come out at the next
+// flush.
 func (w *csvRows) field(i int, text string) {
 	if i > 0 {
 		_ = w.out.WriteByte(',')
@@ -164,8 +166,8 @@ func (w *jsonRows) end() error {
 	return w.out.Flush()
 }
 
-// alignedRows is for a terminal. The widths are those of the first rows; a longer value further down moves its
-// own line only.
+// alignedRows is for a terminal. The widths are those of the first rows; a longer value further
+// down moves its own line only.
 type alignedRows struct {
 	out     *bufio.Writer
 	heading string

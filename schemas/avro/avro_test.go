@@ -27,7 +27,8 @@ const rich = `{"type": "record", "name": "rich", "namespace": "dk.flis.raw.test"
   {"name": "e", "type": {"type": "enum", "name": "suit", "symbols": ["A", "B", "C"]}},
   {"name": "n", "type": ["null", "string"], "default": null},
   {"name": "r", "type": ["null", {"type": "record", "name": "inner", "fields": [
-    {"name": "p", "type": "long"}, {"name": "q", "type": ["null", "int"], "default": null}]}], "default": null},
+    {"name": "p", "type": "long"}, {"name": "q", "type": ["null", "int"], "default": null}]}],
+  "default": null},
   {"name": "a", "type": {"type": "array", "items": {"type": "record", "name": "item", "fields": [
     {"name": "k", "type": "string"}, {"name": "v", "type": ["null", "long"], "default": null}]}}},
   {"name": "m", "type": {"type": "map", "values": "long"}}]}`
@@ -97,7 +98,8 @@ func TestAdmission(t *testing.T) {
 		"recursion": {`{"type":"record","name":"r","fields":[{"name":"x","type":["null","r"]}]}`,
 			"recursive"},
 		"null item": {`{"type":"array","items":"null"}`, "no bytes"},
-		"empty record item": {`{"type":"array","items":{"type":"record","name":"r","fields":[{"name":"n","type":"null"}]}}`,
+		"empty record item": {`{"type":"array","items":{"type":"record","name":"r",
+  "fields":[{"name":"n","type":"null"}]}}`,
 			"no bytes"},
 		"deep":        {deep, "nested deeper than 16"},
 		"great fixed": {`{"type":"fixed","name":"f","size":2000000}`, "the limit is"},
@@ -108,7 +110,8 @@ func TestAdmission(t *testing.T) {
 		_, err := avro.Admit(c[0])
 		require.ErrorContains(t, err, c[1], name)
 	}
-	s := admit(t, `{"type":"record","name":"r","fields":[{"name":"a","type":{"type":"record","name":"p","fields":[
+	s := admit(t, `{"type":"record","name":"r","fields":[{"name":"a","type":{"type":"record",
+  "name":"p","fields":[
 		{"name":"x","type":"int"}]}},{"name":"b","type":"p"}]}`)
 	require.Equal(t, avro.Int, s.Root.Fields[1].Type.Fields[0].Type.Kind,
 		"a name that is used twice is resolved")
@@ -179,7 +182,8 @@ func TestJSONIsStrict(t *testing.T) {
 		{"name":"i","type":"int"},{"name":"n","type":["null","string"],"default":null},
 		{"name":"e","type":{"type":"enum","name":"e","symbols":["A"]},"default":"A"},
 		{"name":"a","type":{"type":"array","items":"long"},"default":[]},
-		{"name":"o","type":["null",{"type":"record","name":"p","fields":[{"name":"x","type":"int"}]}],"default":null}]}`)
+		{"name":"o","type":["null",{"type":"record","name":"p","fields":[{"name":"x","type":"int"}]}],
+  "default":null}]}`)
 	good, err := avro.EncodeJSON(s, []byte(`{"o": {"x": -1}, "i": 1}`))
 	require.NoError(t, err)
 	text, err := avro.AppendJSON(nil, s, good)
@@ -222,11 +226,14 @@ func TestResolutionIsTheStandards(t *testing.T) {
 			{"name":"v","type":"long"},{"name":"w","type":"boolean","default":true}]}}}]}`)
 	writerText := `{"type":"record","name":"r","namespace":"n","fields":[
 		{"name":"gone","type":{"type":"map","values":"string"}},
-		{"name":"b","type":"string"},{"name":"a","type":"int"},{"name":"c","type":"int"},{"name":"old","type":"bytes"},
+		{"name":"b","type":"string"},{"name":"a","type":"int"},{"name":"c","type":"int"},{"name":"old",
+  "type":"bytes"},
 		{"name":"in","type":{"type":"record","name":"in","fields":[{"name":"x","type":"int"}]}},
-		{"name":"list","type":{"type":"array","items":{"type":"record","name":"it","fields":[{"name":"v","type":"int"}]}}}]}`
+		{"name":"list","type":{"type":"array","items":{"type":"record","name":"it",
+  "fields":[{"name":"v","type":"int"}]}}}]}`
 	writer := admit(t, writerText)
-	data, err := avro.EncodeJSON(writer, []byte(`{"gone":{"k":"v"},"b":"bb","a":-5,"c":3,"old":"gammel","in":{"x":9},
+	data, err := avro.EncodeJSON(writer, []byte(`{"gone":{"k":"v"},"b":"bb","a":-5,"c":3,
+  "old":"gammel","in":{"x":9},
 		"list":[{"v":1},{"v":2}]}`))
 	require.NoError(t, err)
 
@@ -288,7 +295,8 @@ func TestForeignSchemasAreRefused(t *testing.T) {
 func TestFullTransitive(t *testing.T) {
 	v1 := admit(t, `{"type":"record","name":"r","fields":[{"name":"a","type":"int"}]}`)
 	v2 := admit(t,
-		`{"type":"record","name":"r","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","default":0}]}`)
+		`{"type":"record","name":"r","fields":[{"name":"a","type":"int"},{"name":"b","type":"int",
+  "default":0}]}`)
 	bad := admit(t,
 		`{"type":"record","name":"r","fields":[{"name":"a","type":"int"},{"name":"b","type":"int"}]}`)
 	require.NoError(t, avro.FullTransitive([]*avro.Schema{v1, v2}))
@@ -312,7 +320,8 @@ func FuzzCheck(f *testing.F) {
 	s := admit(f, rich)
 	codec, err := goavro.NewCodecForStandardJSONFull(rich)
 	require.NoError(f, err)
-	seed, err := avro.EncodeJSON(s, []byte(`{"b":true,"i":1,"l":2,"f":1.5,"d":2.5,"s":"s","y":"y","x":"abcd","e":"B",
+	seed, err := avro.EncodeJSON(s, []byte(`{"b":true,"i":1,"l":2,"f":1.5,"d":2.5,"s":"s","y":"y",
+  "x":"abcd","e":"B",
 		"n":"n","r":{"p":1,"q":2},"a":[{"k":"k","v":3}],"m":{"a":1}}`))
 	require.NoError(f, err)
 	f.Add(seed)

@@ -40,6 +40,8 @@ func NewConfluent(base string, client *http.Client) (*Confluent, error) {
 		byID: map[uint32]string{}, ids: map[string]uint32{}}, nil
 }
 
+// notFoundSchema is the registry's own code for an id that it does not have. A 404 without it is a
+// wrong address.
 const notFoundSchema = 40403
 
 // ByID implements Registry.
@@ -103,6 +105,8 @@ func (c *Confluent) Register(ctx context.Context, subject, schema string) (uint3
 	return answer.ID, nil
 }
 
+// call asks the registry once. ErrUnknownID is its word that there is no such schema; whatever else
+// is no answer of a registry is an error of the world, with the status and what the registry says.
 func (c *Confluent) call(ctx context.Context, method, where string, body []byte, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+where, bytes.NewReader(body))
 	if err != nil {

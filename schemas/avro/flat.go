@@ -16,6 +16,7 @@ type Flat struct {
 	columns []flatColumn
 }
 
+// flatColumn is what reading and writing one column takes.
 type flatColumn struct {
 	kind     schemas.Type
 	nullable bool
@@ -60,6 +61,7 @@ func (f *Flat) Read(payload []byte, dst []Value) error {
 	return nil
 }
 
+// flat reads one value that is not null.
 func (w *walker) flat(kind schemas.Type, v *Value) bool {
 	*v = Value{}
 	var ok bool
@@ -126,6 +128,7 @@ func (f *Flat) Append(dst []byte, values []Value) ([]byte, error) {
 	return dst, nil
 }
 
+// appendFlat writes one value that is not null.
 func appendFlat(dst []byte, kind schemas.Type, v *Value) ([]byte, error) {
 	switch kind {
 	case schemas.String:

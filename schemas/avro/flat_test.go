@@ -14,12 +14,16 @@ import (
 	"github.com/flis-dk/flis/schemas/avro"
 )
 
-const table = `{"type":"record","name":"proeve","namespace":"dk.flis.domaene.x","doc":"d","slags":"tilstand","skriv":"hel",
+const table = `{"type":"record","name":"proeve","namespace":"dk.flis.domaene.x","doc":"d",
+  "slags":"tilstand","skriv":"hel",
  "ejer":"handle","noegle":["s"],"klasse":"A","slettefrist":"P1D","fields":[
- {"name":"s","doc":"d","type":"string"},{"name":"n","doc":"d","type":["null","string"],"default":null},
- {"name":"i","doc":"d","type":"int"},{"name":"b","doc":"d","type":["null","boolean"],"default":null},
+ {"name":"s","doc":"d","type":"string"},{"name":"n","doc":"d","type":["null","string"],
+  "default":null},
+ {"name":"i","doc":"d","type":"int"},{"name":"b","doc":"d","type":["null","boolean"],
+  "default":null},
  {"name":"d","doc":"d","type":{"type":"int","logicalType":"date"}},
- {"name":"t","doc":"d","type":["null",{"type":"long","logicalType":"timestamp-micros"}],"default":null},
+ {"name":"t","doc":"d","type":["null",{"type":"long","logicalType":"timestamp-micros"}],
+  "default":null},
  {"name":"m","doc":"d","type":{"type":"bytes","logicalType":"decimal","precision":18,"scale":2}}]}`
 
 func newTable(t testing.TB) (*schemas.Dataset, *goavro.Codec) {

@@ -31,10 +31,13 @@ func EncodeJSON(s *Schema, text []byte) ([]byte, error) {
 	return e.out, nil
 }
 
+// encoder writes Avro by walking the schema; what it has written is checked once more at the end.
 type encoder struct{ out []byte }
 
+// want is the fault of a value of another kind.
 func want(what string) *Fault { return &Fault{Rule: "want " + what} }
 
+// at puts a step before the path of a fault; nil stays nil.
 func at(step string, f *Fault) *Fault {
 	switch {
 	case f == nil:
@@ -49,6 +52,7 @@ func at(step string, f *Fault) *Fault {
 	return f
 }
 
+// value writes one value. The text is valid JSON without blanks around it.
 func (e *encoder) value(t *Type, text []byte) *Fault {
 	switch t.Kind {
 	case Record:
@@ -74,6 +78,7 @@ func (e *encoder) value(t *Type, text []byte) *Fault {
 	return e.scalar(t, text)
 }
 
+// scalar writes a number or a text. A number in quotes is no number.
 func (e *encoder) scalar(t *Type, text []byte) *Fault {
 	switch t.Kind {
 	case Int, Long:
@@ -102,6 +107,7 @@ func (e *encoder) scalar(t *Type, text []byte) *Fault {
 	return e.text(t, s)
 }
 
+// float writes the four or eight bytes, little-endian.
 func (e *encoder) float(k Kind, f float64) {
 	if k == Float {
 		e.out = binary.LittleEndian.AppendUint32(e.out, math.Float32bits(float32(f)))
@@ -110,6 +116,7 @@ func (e *encoder) float(k Kind, f float64) {
 	e.out = binary.LittleEndian.AppendUint64(e.out, math.Float64bits(f))
 }
 
+// text writes a string, an enum's symbol, or bytes given as one character each.
 func (e *encoder) text(t *Type, s string) *Fault {
 	switch t.Kind {
 	case Enum:
@@ -142,6 +149,8 @@ func (e *encoder) text(t *Type, s string) *Fault {
 	return nil
 }
 
+// union takes the first branch that the value fits; the fault told is that of the last branch that
+// is not null.
 func (e *encoder) union(t *Type, text []byte) *Fault {
 	var last *Fault
 	for i, b := range t.Branches {
@@ -159,6 +168,7 @@ func (e *encoder) union(t *Type, text []byte) *Fault {
 	return last
 }
 
+// array writes all items as one block.
 func (e *encoder) array(t *Type, text []byte) *Fault {
 	var items []json.RawMessage
 	if text[0] != '[' || json.Unmarshal(text, &items) != nil {
@@ -176,6 +186,7 @@ func (e *encoder) array(t *Type, text []byte) *Fault {
 	return nil
 }
 
+// table writes a map as one block, in the order in which its keys stand.
 func (e *encoder) table(t *Type, text []byte) *Fault {
 	members, f := object(text)
 	if f != nil {
@@ -194,6 +205,8 @@ func (e *encoder) table(t *Type, text []byte) *Fault {
 	return nil
 }
 
+// record writes the fields in the schema's order, whatever the order of the keys. An unknown key is
+// told by its place: the key itself may be a value.
 func (e *encoder) record(t *Type, text []byte) *Fault {
 	members, f := object(text)
 	if f != nil {
@@ -227,6 +240,7 @@ func (e *encoder) record(t *Type, text []byte) *Fault {
 	return nil
 }
 
+// member is one key of an object with its value.
 type member struct {
 	key   string
 	value json.RawMessage
@@ -284,6 +298,7 @@ func (e *encoder) preset(t *Type, v any) error {
 	return e.presetJSON(t, v)
 }
 
+// presetJSON writes a default by way of its JSON.
 func (e *encoder) presetJSON(t *Type, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -295,6 +310,7 @@ func (e *encoder) presetJSON(t *Type, v any) error {
 	return nil
 }
 
+// presetNull writes the null branch of a union.
 func (e *encoder) presetNull(t *Type) error {
 	for i, b := range t.Branches {
 		if b.Kind == Null {

@@ -24,6 +24,7 @@ type Registry interface {
 	Register(ctx context.Context, subject, schema string) (uint32, error)
 }
 
+// askTimeout is how long a stream waits for its registry before it stops and says so.
 const askTimeout = 30 * time.Second
 
 // Ask is ByID for callers that know no context: it gives up after 30 seconds.
@@ -60,6 +61,7 @@ func NewLocal(files ...fs.FS) (*Local, error) {
 	return l, nil
 }
 
+// load admits every schema below a root; a root that is not there holds none.
 func (l *Local) load(files fs.FS, root string) error {
 	return fs.WalkDir(files, root, func(p string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && p == root {
@@ -83,6 +85,8 @@ func (l *Local) load(files fs.FS, root string) error {
 	})
 }
 
+// add keeps a schema under its id. Two schemas of one id cannot both be read by it: one of them has
+// to change.
 func (l *Local) add(s *Schema) (uint32, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

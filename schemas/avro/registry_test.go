@@ -62,8 +62,9 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 func TestConfluent(t *testing.T) {
 	r := &registry{answers: map[string]string{
-		"GET /apis/ccompat/v7/schemas/ids/7":                         `{"schema":"\"int\""}`,
-		"GET /apis/ccompat/v7/schemas/ids/8":                         `{"schema":"x","schemaType":"PROTOBUF"}`,
+		"GET /apis/ccompat/v7/schemas/ids/7": `{"schema":"\"int\""}`,
+		"GET /apis/ccompat/v7/schemas/ids/8": `{"schema":"x",
+  "schemaType":"PROTOBUF"}`,
 		"GET /apis/ccompat/v7/schemas/ids/9":                         `<html>`,
 		"POST /apis/ccompat/v7/subjects/raw.a.b.v1-value/versions":   `{"id":7}`,
 		"POST /apis/ccompat/v7/subjects/raw.a.bad.v1-value/versions": `{"nothing":1}`,

@@ -28,6 +28,7 @@ type Scan struct {
 	arrays map[string]*arrayPair
 }
 
+// arrayPair is an array's items in both schemas; writer nil = the writer has no such array.
 type arrayPair struct{ writer, reader *Type }
 
 // node is a type of the writer's schema, with the slot that its value goes to (-1: stepped over).
@@ -80,6 +81,7 @@ func (s *Scan) Items(array string, paths []string) (*Scan, error) {
 	return newScan(p.writer, p.reader, paths)
 }
 
+// newScan binds paths of one record, or of one item.
 func newScan(writer, reader *Type, paths []string) (*Scan, error) {
 	s := &Scan{root: newNode(writer), preset: make([]Value, len(paths)),
 		arrays: map[string]*arrayPair{}}
@@ -96,6 +98,7 @@ func newScan(writer, reader *Type, paths []string) (*Scan, error) {
 	return s, nil
 }
 
+// newNode is the writer's type with nothing picked.
 func newNode(t *Type) node {
 	n := node{kind: t.Kind, slot: -1, size: t.Size}
 	switch t.Kind {
@@ -160,6 +163,8 @@ func (s *Scan) bind(slot int, path string, n *node, writer, reader *Type, steps 
 	return nil
 }
 
+// bindLeaf marks the node at a path's end. A type that Avro lets be promoted is converted as it is
+// read; a logical type that differs means another thing and is refused.
 func (s *Scan) bindLeaf(slot int, path string, n *node, writer, reader *Type) error {
 	wc, rc := writer.Class(), reader.Class()
 	n.toFloat = wc == Long && rc == Double
@@ -186,6 +191,7 @@ func (s *Scan) bindLeaf(slot int, path string, n *node, writer, reader *Type) er
 	return nil
 }
 
+// contains says whether s is one of all.
 func contains(all []string, s string) bool {
 	for _, x := range all {
 		if x == s {

@@ -49,6 +49,7 @@ const (
 	Union
 )
 
+// kinds is the names of the kinds, by Kind.
 func kinds() []string {
 	return []string{"null", "boolean", "int", "long", "float", "double", "bytes", "string", "fixed",
 		"enum",
@@ -146,8 +147,11 @@ func Admit(text string) (*Schema, error) {
 	return s, nil
 }
 
+// admission counts the types of a schema as it copies them.
 type admission struct{ nodes int }
 
+// node copies one type with all that hangs on it. A name that is left is one of a recursion, or of
+// a schema too large to be written out.
 func (a *admission) node(n *twmb.SchemaNode, depth int) (*Type, error) {
 	if a.nodes++; a.nodes > maxNodes || depth > maxDepth {
 		return nil, fmt.Errorf("nested deeper than %d or larger than %d types", maxDepth, maxNodes)
@@ -168,6 +172,7 @@ func (a *admission) node(n *twmb.SchemaNode, depth int) (*Type, error) {
 	return t, a.children(t, n, depth)
 }
 
+// children copies the types below one.
 func (a *admission) children(t *Type, n *twmb.SchemaNode, depth int) error {
 	for _, f := range n.Fields {
 		ft, err := a.node(&f.Type, depth+1)

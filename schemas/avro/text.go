@@ -23,6 +23,7 @@ type printer struct {
 	out []byte
 }
 
+// value prints one value.
 func (p *printer) value(t *Type) {
 	switch t.Kind {
 	case Record:
@@ -39,6 +40,7 @@ func (p *printer) value(t *Type) {
 	}
 }
 
+// record prints the fields in the schema's order.
 func (p *printer) record(t *Type) {
 	p.out = append(p.out, '{')
 	for i, f := range t.Fields {
@@ -52,6 +54,7 @@ func (p *printer) record(t *Type) {
 	p.out = append(p.out, '}')
 }
 
+// blocks prints an array or a map, whatever the blocks it came in.
 func (p *printer) blocks(t *Type) {
 	brackets := "[]"
 	if t.Kind == Map {
@@ -79,6 +82,7 @@ func (p *printer) blocks(t *Type) {
 	p.out = append(p.out, brackets[1])
 }
 
+// leaf prints a value without children.
 func (p *printer) leaf(t *Type) {
 	n := newNode(t)
 	n.slot = 0
@@ -113,6 +117,7 @@ func (p *printer) bytes(data []byte) {
 	p.out = append(p.out, '"')
 }
 
+// float prints a number; what JSON cannot write is a text.
 func (p *printer) float(f float64) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		p.text(strconv.FormatFloat(f, 'g', -1, 64))
@@ -121,6 +126,7 @@ func (p *printer) float(f float64) {
 	p.out = strconv.AppendFloat(p.out, f, 'g', -1, 64)
 }
 
+// text prints a JSON text.
 func (p *printer) text(s string) {
 	b, err := json.Marshal(s)
 	if err != nil {

@@ -37,11 +37,13 @@ type walker struct {
 	fault Fault
 }
 
+// fail notes the rule that is broken; within adds where.
 func (w *walker) fail(rule string) bool {
 	w.fault.Rule = rule
 	return false
 }
 
+// within puts a step before the fault's path on the way out; it costs nothing while all is well.
 func (w *walker) within(step string, ok bool) bool {
 	if !ok {
 		switch {
@@ -56,6 +58,7 @@ func (w *walker) within(step string, ok bool) bool {
 	return ok
 }
 
+// long reads an int or long: zigzag, at most ten bytes. Most are one byte long.
 func (w *walker) long() (int64, bool) {
 	if w.pos < len(w.data) && w.data[w.pos] < 0x80 {
 		b := w.data[w.pos]
@@ -70,6 +73,7 @@ func (w *walker) long() (int64, bool) {
 	return v, true
 }
 
+// take reads so many bytes, without a copy.
 func (w *walker) take(n int) ([]byte, bool) {
 	if n > len(w.data)-w.pos {
 		return nil, w.fail("ends too early")
@@ -79,6 +83,8 @@ func (w *walker) take(n int) ([]byte, bool) {
 	return b, true
 }
 
+// node steps over one value and picks it where a path leads to it. Recursion is bounded: schemas
+// are admitted without recursion and at most 16 deep.
 func (w *walker) node(n *node) bool {
 	switch n.kind {
 	case Record:
@@ -155,6 +161,8 @@ func (w *walker) rare(n *node) bool {
 	return ok
 }
 
+// text reads a length and so many bytes. The length is compared with what is left before anything
+// is made.
 func (w *walker) text(utf bool) ([]byte, bool) {
 	n, ok := w.long()
 	if !ok || uint64(n) > uint64(len(w.data)-w.pos) {
@@ -169,6 +177,7 @@ func (w *walker) text(utf bool) ([]byte, bool) {
 	return b, true
 }
 
+// blocks steps over the items of an array or a map.
 func (w *walker) blocks(n *node) bool {
 	for {
 		count, end, ok := w.block()

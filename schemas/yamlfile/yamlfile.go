@@ -62,15 +62,18 @@ func Decode(file string, data []byte, dst any) error {
 	return errors.Join(d.errs...)
 }
 
+// decoder collects every fault of a file.
 type decoder struct {
 	file string
 	errs []error
 }
 
+// fail notes a fault at a node's line.
 func (d *decoder) fail(n *yaml.Node, format string, args ...any) {
 	d.errs = append(d.errs, Pos{d.file, n.Line}.Errorf(format, args...))
 }
 
+// value reads a node into v by v's type.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, depth int) {
 	switch {
 	case depth > maxDepth:
@@ -115,6 +118,7 @@ func (d *decoder) keys(n *yaml.Node, fn func(key, value *yaml.Node)) {
 	}
 }
 
+// mapping reads a block of keys into a struct.
 func (d *decoder) mapping(n *yaml.Node, v reflect.Value, depth int) {
 	fields := map[string]reflect.Value{}
 	var known []string
@@ -137,6 +141,8 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, depth int) {
 	})
 }
 
+// table reads a block of keys into a map: its keys are data, so they too must be quoted where YAML
+// would read a number.
 func (d *decoder) table(n *yaml.Node, v reflect.Value, depth int) {
 	v.Set(reflect.MakeMap(v.Type()))
 	d.keys(n, func(k, value *yaml.Node) {
@@ -151,6 +157,7 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value, depth int) {
 	})
 }
 
+// sequence reads a list.
 func (d *decoder) sequence(n *yaml.Node, v reflect.Value, depth int) {
 	if n.Kind != yaml.SequenceNode {
 		d.fail(n, "want a list, have %s", kindName(n))
@@ -162,6 +169,7 @@ func (d *decoder) sequence(n *yaml.Node, v reflect.Value, depth int) {
 	}
 }
 
+// scalar reads one value. Dates are texts here: what they mean is the reader's matter.
 func (d *decoder) scalar(n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.ScalarNode {
 		d.fail(n, "want one value, have %s", kindName(n))
@@ -192,6 +200,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value) {
 	}
 }
 
+// unquoted says how YAML would read a value that should be a text.
 func unquoted(n *yaml.Node) string {
 	if n.Tag == "!!null" {
 		return "has no value"
@@ -199,6 +208,7 @@ func unquoted(n *yaml.Node) string {
 	return n.Value + " is read as " + strings.TrimPrefix(n.Tag, "!!")
 }
 
+// kindName is a node's form in words.
 func kindName(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:

@@ -18,6 +18,7 @@ const (
 	onProduce = kmsg.Key(0)
 	onFetch   = kmsg.Key(1)
 	onOffsets = kmsg.Key(2)
+	onJoin    = kmsg.Key(11)
 )
 
 // TestPassingErrors: what passes by itself is waited for, in reading and in writing.
@@ -137,6 +138,20 @@ func TestCompactedTailDoesNotStandStill(t *testing.T) {
 	require.Equal(t, int64(40), rs[8].Offset)
 }
 
+// TestMemoryIsUsedAgain: what a Poll handed out is taken back by the next.
+func TestMemoryIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	f := plain(0, 1000).codec(codecLZ4)
+	for i := range f.recs {
+		f.recs[i].value = make([]byte, 1000)
+	}
+	l := serving(t, f.encode(t))
+	fetcher := l.fetcher(l.topic(t, 1, nil), 0, FetchOptions{MaxBytes: 1})
+	collect(t, fetcher, 50_000)
+	require.LessOrEqual(t, len(fetcher.arena.slabs), 2)
+	require.LessOrEqual(t, cap(fetcher.records), 4000)
+}
+
 func TestBombIsParked(t *testing.T) {
 	t.Parallel()
 	f := plain(0, 2).codec(codecZstd)
@@ -224,6 +239,21 @@ func TestAssignSharesPartitions(t *testing.T) {
 		_, err = l.Assign(t.Context(), "", nil)
 		require.Error(t, err)
 	})
+}
+
+// TestAssignTellsThatItCannotJoin: a group that cannot be joined is no silence.
+func TestAssignTellsThatItCannotJoin(t *testing.T) {
+	t.Parallel()
+	l := onFake(t)
+	topic := l.topic(t, 1, nil)
+	l.opts.Patience = 200 * time.Millisecond
+	l.fake.Fault(kfake.Fault{Keys: []kmsg.Key{onJoin}, Err: kerr.GroupAuthorizationFailed, Count: -1})
+	gs, err := l.Assign(t.Context(), "group", []string{topic})
+	require.NoError(t, err)
+	g := <-gs
+	require.ErrorContains(t, g.Err, "join group")
+	_, more := <-gs
+	require.False(t, more)
 }
 
 // next waits for a generation with so many partitions.

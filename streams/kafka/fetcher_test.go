@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	kafkago "github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
 
@@ -119,6 +120,10 @@ func TestMurmur2(t *testing.T) {
 		got := p.balancer.Balance(kafkaMessage(key), ns...)
 		require.Equal(t, int(hash&0x7fffffff)%8, got, key)
 	}
+	for range 20 {
+		none := p.balancer.Balance(kafkaMessage(""), ns...)
+		require.Equal(t, none, p.balancer.Balance(kafkago.Message{}, ns...), "no key is one key")
+	}
 }
 
 func TestHole(t *testing.T) {
@@ -203,7 +208,10 @@ func TestRecreatedTopic(t *testing.T) {
 		require.ErrorAs(t, err, &made)
 		require.Empty(t, rs, "no record of the new topic is handed out")
 		require.Equal(t, before, made.Was)
-		require.NotEqual(t, before, made.Now)
+		now, err := l.TopicID(t.Context(), topic)
+		require.NoError(t, err)
+		require.NotEqual(t, before, now)
+		require.Equal(t, now, made.Now)
 		_, err = stopped(t, NewFetcher(l.Client, []Assignment{{Topic: topic, Next: 5, TopicID: before}},
 			FetchOptions{}))
 		require.ErrorAs(t, err, &made, "after a restart, too")

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 type Generation struct {
 	Partitions map[string][]int // by topic
 	Done       <-chan struct{}  // closed when the group divides the partitions anew
+	Err        error            // alone: the group could not be joined, and nothing comes after it
 	gen        *kafkago.Generation
 }
 
@@ -52,18 +52,34 @@ func (c *Client) Assign(ctx context.Context, group string, topics []string) (<-c
 	go func() {
 		defer close(out)
 		defer cg.Close()
-		for ctx.Err() == nil {
-			g, err := cg.Next(ctx)
-			if errors.Is(err, kafkago.ErrGroupClosed) {
-				return
-			}
-			if err != nil {
-				continue // kafka-go pauses and joins again
-			}
-			deliver(ctx, out, g)
-		}
+		c.follow(ctx, cg, group, out)
 	}()
 	return out, nil
+}
+
+// follow delivers generations until the context ends, or the group cannot be joined for too long.
+func (c *Client) follow(ctx context.Context, cg *kafkago.ConsumerGroup, group string,
+	out chan<- *Generation) {
+	var since time.Time // of the first failure of an unbroken run
+	for ctx.Err() == nil {
+		g, err := cg.Next(ctx) // kafka-go pauses after a failure and joins again
+		switch {
+		case err == nil:
+			since = time.Time{}
+			deliver(ctx, out, g)
+		case since.IsZero():
+			since = time.Now()
+		case time.Since(since) > c.opts.Patience:
+			over := make(chan struct{})
+			close(over)
+			err = fmt.Errorf("join group %s: %w", group, c.gaveUp(err))
+			select {
+			case out <- &Generation{Partitions: map[string][]int{}, Done: over, Err: err}:
+			case <-ctx.Done():
+			}
+			return
+		}
+	}
 }
 
 // deliver hands the generation out and returns when it has ended.

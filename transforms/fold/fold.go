@@ -1,9 +1,11 @@
-// Package fold is the pure function from a set of statements on one key to what holds of it, and when.
+// Package fold is the pure function from a set of statements on one key to what holds of it, and
+// when.
 //
-// At each instant of valid time the statement with the greatest order wins (schemas.CompareOrder), so neither
-// the order of arrival nor batches nor repetition change a row. The package owns that rule and what follows from
-// it: snapshots that take back, deletes that hide, backgrounds, metadata of what is merely said again, equal
-// neighbours. It refuses to know agreements, tables and where statements are kept.
+// At each instant of valid time the statement with the greatest order wins (schemas.CompareOrder),
+// so neither the order of arrival nor batches nor repetition change a row. The package owns that
+// rule and what follows from it: snapshots that take back, deletes that hide, backgrounds, metadata
+// of what is merely said again, equal neighbours. It refuses to know agreements, tables and where
+// statements are kept.
 //
 //	for _, s := range fold.Key(schemas.State, statements, snapshots) {
 //		fmt.Println(s.From, s.To, s.Row.EventID)
@@ -17,20 +19,22 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// Segment says that a content holds over [From, To); To is schemas.Open where no end is known. Row is the
-// statement whose payload and metadata hold. Of a fact, From is the date of the winner and To is Open.
+// Segment says that a content holds over [From, To); To is schemas.Open where no end is known. Row
+// is the statement whose payload and metadata hold. Of a fact, From is the date of the winner and
+// To is Open.
 type Segment struct {
 	From, To schemas.Day
 	Row      *schemas.Row
 }
 
-// Key folds the statements of one key of one dataset and one system, over every scope that speaks of it, in any
-// order; rows that are no statements (raw, seal, heartbeat, snapshot) are passed over. snapshots are those of the
-// statements' scopes, and only such as are in force (Whole). The result is in order of From and
-// empty where nothing holds; its rows point into statements, which the caller leaves alone.
+// Key folds the statements of one key of one dataset and one system, over every scope that speaks
+// of it, in any order; rows that are no statements (raw, seal, heartbeat, snapshot) are passed
+// over. snapshots are those of the statements' scopes, and only such as are in force (Whole). The
+// result is in order of From and empty where nothing holds; its rows point into statements, which
+// the caller leaves alone.
 //
-// Two rows of one event id, ordinal and content are one, at the lesser order. A scope takes back only what it
-// said itself. Backgrounds hold where nothing else was said, the first of them.
+// Two rows of one event id, ordinal and content are one, at the lesser order. A scope takes back
+// only what it said itself. Backgrounds hold where nothing else was said, the first of them.
 func Key(kind schemas.Kind, statements, snapshots []schemas.Row) []Segment {
 	if len(snapshots) == 0 && len(statements) == 1 {
 		return single(kind, &statements[0])
@@ -57,8 +61,8 @@ func single(kind schemas.Kind, r *schemas.Row) []Segment {
 	return []Segment{{From: r.From, To: r.To, Row: r}}
 }
 
-// event is one statement or snapshot, in order. from, to and alive are leaves: the stretches of valid time
-// between two neighbouring bounds of the group.
+// event is one statement or snapshot, in order. from, to and alive are leaves: the stretches of
+// valid time between two neighbouring bounds of the group.
 type event struct {
 	row      *schemas.Row
 	place    *schemas.Row // whose order counts: of a snapshot over several records, its first row
@@ -115,11 +119,14 @@ func distinct(rows []*schemas.Row) []*schemas.Row {
 	slices.SortFunc(rows, func(a, b *schemas.Row) int {
 		return cmp.Or(CompareIdentity(a, b), schemas.CompareOrder(a, b))
 	})
-	return slices.CompactFunc(rows, func(a, b *schemas.Row) bool { return CompareIdentity(a, b) == 0 })
+	return slices.CompactFunc(
+		rows,
+		func(a, b *schemas.Row) bool { return CompareIdentity(a, b) == 0 },
+	)
 }
 
-// order sorts by place. A snapshot over several records stands before the first of its rows and members, so
-// that it never takes back a member of its own.
+// order sorts by place. A snapshot over several records stands before the first of its rows and
+// members, so that it never takes back a member of its own.
 func order(rows []*schemas.Row) []event {
 	firsts := map[batch]*schemas.Row{}
 	for _, r := range rows {
@@ -137,8 +144,12 @@ func order(rows []*schemas.Row) []event {
 		}
 	}
 	slices.SortFunc(events, func(a, b event) int {
-		return cmp.Or(schemas.CompareOrder(a.place, b.place), -compareBool(a.snapshot(), b.snapshot()),
-			cmp.Compare(a.row.From, b.row.From), schemas.CompareOrder(a.row, b.row))
+		return cmp.Or(
+			schemas.CompareOrder(a.place, b.place),
+			-compareBool(a.snapshot(), b.snapshot()),
+			cmp.Compare(a.row.From, b.row.From),
+			schemas.CompareOrder(a.row, b.row),
+		)
 	})
 	return slices.CompactFunc(events, func(a, b event) bool {
 		return a.snapshot() && b.snapshot() && a.place == b.place && a.row.From == b.row.From
@@ -202,8 +213,8 @@ func reach(r *schemas.Row) (from, to schemas.Day) {
 	return r.From, r.To
 }
 
-// cut finds how far each statement is alive: up to the earliest day from which a later snapshot of its scope
-// speaks. A snapshot speaks to the end of time, so what is left is one interval.
+// cut finds how far each statement is alive: up to the earliest day from which a later snapshot of
+// its scope speaks. A snapshot speaks to the end of time, so what is left is one interval.
 func (g *group) cut() {
 	speaks := map[int32]int{} // scope → first leaf that a later snapshot speaks of
 	for i := len(g.events) - 1; i >= 0; i-- {
@@ -220,8 +231,8 @@ func (g *group) cut() {
 	}
 }
 
-// winners gives the event that holds at each leaf, -1 for none. Greatest first, each fills what is still free;
-// then the backgrounds, least first.
+// winners gives the event that holds at each leaf, -1 for none. Greatest first, each fills what is
+// still free; then the backgrounds, least first.
 func (g *group) winners() []int32 {
 	winners := make([]int32, len(g.bounds)-1)
 	next := make([]int, len(g.bounds)) // the first free leaf at or after, halved on the way

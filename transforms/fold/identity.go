@@ -7,8 +7,9 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// CompareIdentity is 0 for two rows that say the same thing of the same event: one event id, ordinal and content.
-// Of such rows the one of least order counts; where a record was read from and when is no part of it.
+// CompareIdentity is 0 for two rows that say the same thing of the same event: one event id,
+// ordinal and content. Of such rows the one of least order counts; where a record was read from and
+// when is no part of it.
 func CompareIdentity(a, b *schemas.Row) int {
 	return cmp.Or(
 		cmp.Compare(a.EventID, b.EventID),
@@ -38,9 +39,9 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-// Whole says whether a snapshot is in force: it is the whole of its record, or as many distinct events as it
-// counts have landed. members are rows of its scope and system; others than its own are passed over, and its
-// own row counts as one.
+// Whole says whether a snapshot is in force: it is the whole of its record, or as many distinct
+// events as it counts have landed. members are rows of its scope and system; others than its own
+// are passed over, and its own row counts as one.
 func Whole(snapshot *schemas.Row, members []schemas.Row) bool {
 	if snapshot.Snapshot == "" {
 		return true

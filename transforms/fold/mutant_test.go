@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// mutants are planted mistakes. Each must be told from the fold by the generated sets, or the properties
-// could not see it.
+// mutants are planted mistakes. Each must be told from the fold by the generated sets, or the
+// properties could not see it.
 var mutants = map[string]func(set) []string{
 	"end what is overlapped in order of arrival": arrivalAlgebra,
 	"last arrival wins": changed(func(r *schemas.Row) {
@@ -25,7 +25,12 @@ var mutants = map[string]func(set) []string{
 	"deletes not kept": func(s set) []string {
 		var held []schemas.Row
 		for _, r := range s.rows {
-			held = slices.DeleteFunc(held, func(h schemas.Row) bool { return h.Op == schemas.OpDelete && h.EventID != r.EventID })
+			held = slices.DeleteFunc(
+				held,
+				func(h schemas.Row) bool {
+					return h.Op == schemas.OpDelete && h.EventID != r.EventID
+				},
+			)
 			held = append(held, r)
 		}
 		return lines(fold.Key(s.kind, set{s.kind, held}.statements(), s.snapshots(true)))
@@ -55,7 +60,10 @@ var mutants = map[string]func(set) []string{
 	},
 	"repetition counts anew": changed(func(r *schemas.Row) { r.EventID += string(rune(r.Offset)) }),
 	"a replace forgets what was": func(s set) []string {
-		rows := slices.DeleteFunc(s.statements(), func(r schemas.Row) bool { return r.Op == schemas.OpReplace })
+		rows := slices.DeleteFunc(
+			s.statements(),
+			func(r schemas.Row) bool { return r.Op == schemas.OpReplace },
+		)
 		return lines(fold.Key(s.kind, rows, s.snapshots(true)))
 	},
 }
@@ -114,7 +122,10 @@ func TestPlantedMistakesAreCaught(t *testing.T) {
 			caught := 0
 			for seed := range 400 {
 				s := sets.Example(seed)
-				if !slices.Equal(mutant(s), newOracle(s.kind, s.statements(), s.snapshots(true)).rows()) {
+				if !slices.Equal(
+					mutant(s),
+					newOracle(s.kind, s.statements(), s.snapshots(true)).rows(),
+				) {
 					caught++
 				}
 			}

@@ -15,7 +15,8 @@ import (
 
 // The oracle knows no intervals: it asks, day by day, who of the whole set holds.
 
-const days = 12 // valid time of the generated sets is [0, days), and what lies before and after as a day each
+// days is the valid time of the generated sets, [0, days), beside what lies before and after.
+const days = 12
 
 type oracle struct {
 	kind       schemas.Kind
@@ -42,7 +43,18 @@ func distinct(rows []schemas.Row) []*schemas.Row {
 	least := map[string]*schemas.Row{}
 	for i := range rows {
 		r := &rows[i]
-		id := fmt.Sprint(r.EventID, r.Ordinal, r.Op, r.From, r.To, r.Scope, "/", r.Snapshot, r.Background, r.Payload)
+		id := fmt.Sprint(
+			r.EventID,
+			r.Ordinal,
+			r.Op,
+			r.From,
+			r.To,
+			r.Scope,
+			"/",
+			r.Snapshot,
+			r.Background,
+			r.Payload,
+		)
 		if l := least[id]; l == nil || schemas.CompareOrder(r, l) < 0 {
 			least[id] = r
 		}
@@ -191,7 +203,10 @@ type set struct {
 }
 
 func (s set) statements() []schemas.Row {
-	return slices.DeleteFunc(slices.Clone(s.rows), func(r schemas.Row) bool { return r.Op == schemas.OpSnapshot })
+	return slices.DeleteFunc(
+		slices.Clone(s.rows),
+		func(r schemas.Row) bool { return r.Op == schemas.OpSnapshot },
+	)
 }
 
 // snapshots is those in force, or all.
@@ -204,8 +219,23 @@ func (s set) snapshots(whole bool) []schemas.Row {
 func (s set) String() string {
 	var b strings.Builder
 	for _, r := range s.rows {
-		fmt.Fprintf(&b, "\n%s %s/%d/%d t%d #%d %s [%d,%d) scope %q snapshot %q/%d %s", r.EventID, r.Stream, r.Offset,
-			r.Ordinal, r.Stated, r.Sequence, r.Op, r.From, r.To, r.Scope, r.Snapshot, r.Count, r.Payload)
+		fmt.Fprintf(
+			&b,
+			"\n%s %s/%d/%d t%d #%d %s [%d,%d) scope %q snapshot %q/%d %s",
+			r.EventID,
+			r.Stream,
+			r.Offset,
+			r.Ordinal,
+			r.Stated,
+			r.Sequence,
+			r.Op,
+			r.From,
+			r.To,
+			r.Scope,
+			r.Snapshot,
+			r.Count,
+			r.Payload,
+		)
 		if r.Background {
 			b.WriteString(" background")
 		}
@@ -214,13 +244,26 @@ func (s set) String() string {
 }
 
 var sets = rapid.Custom(func(t *rapid.T) set {
-	s := set{kind: rapid.SampledFrom([]schemas.Kind{schemas.State, schemas.State, schemas.Fact}).Draw(t, "kind")}
+	s := set{
+		kind: rapid.SampledFrom(
+			[]schemas.Kind{schemas.State, schemas.State, schemas.Fact},
+		).Draw(
+			t,
+			"kind",
+		),
+	}
 	for n := range rapid.IntRange(1, 7).Draw(t, "records") {
 		record := drawRecord(t, n)
 		s.rows = append(s.rows, record...)
 		if rapid.IntRange(0, 5).Draw(t, "again") == 0 {
 			for _, r := range record {
-				r.Offset, r.Sequence = r.Offset+100, r.Sequence+rapid.Int64Range(0, 3).Draw(t, "later")
+				r.Offset, r.Sequence = r.Offset+100, r.Sequence+rapid.Int64Range(
+					0,
+					3,
+				).Draw(
+					t,
+					"later",
+				)
 				s.rows = append(s.rows, r)
 			}
 		}
@@ -229,10 +272,22 @@ var sets = rapid.Custom(func(t *rapid.T) set {
 })
 
 func drawRecord(t *rapid.T, n int) []schemas.Row {
-	small := func(label string, most int64) int64 { return rapid.Int64Range(0, most).Draw(t, label) }
-	base := schemas.Row{Stream: "a", Offset: int64(n), EventID: fmt.Sprint("e", n), Arrived: schemas.Instant(n),
-		Stated: schemas.Instant(small("stated", 3)), Sequence: small("sequence", 2), From: schemas.Always, To: schemas.Open,
-		Scope: rapid.SampledFrom([]string{"", "S", "S", "T"}).Draw(t, "scope")}
+	small := func(label string, most int64) int64 {
+		return rapid.Int64Range(0, most).Draw(t, label)
+	}
+	base := schemas.Row{
+		Stream:  "a",
+		Offset:  int64(n),
+		EventID: fmt.Sprint("e", n),
+		Arrived: schemas.Instant(n),
+		Stated: schemas.Instant(
+			small("stated", 3),
+		),
+		Sequence: small("sequence", 2),
+		From:     schemas.Always,
+		To:       schemas.Open,
+		Scope:    rapid.SampledFrom([]string{"", "S", "S", "T"}).Draw(t, "scope"),
+	}
 	var rows []schemas.Row
 	add := func(r schemas.Row) {
 		r.Ordinal = int32(len(rows) + 1)
@@ -255,7 +310,12 @@ func drawRecord(t *rapid.T, n int) []schemas.Row {
 	}
 	for range small("rows", 3) {
 		r := base
-		r.Op = rapid.SampledFrom([]schemas.Op{schemas.OpUpsert, schemas.OpUpsert, schemas.OpUpsert, schemas.OpDelete}).Draw(t, "op")
+		r.Op = rapid.SampledFrom(
+			[]schemas.Op{schemas.OpUpsert, schemas.OpUpsert, schemas.OpUpsert, schemas.OpDelete},
+		).Draw(
+			t,
+			"op",
+		)
 		r.From = schemas.Day(small("from", days-1))
 		r.To = r.From + schemas.Day(small("length", days))
 		if r.To > days {
@@ -285,10 +345,23 @@ func TestKeyDoesNotDependOnOrderOrRepetition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := sets.Draw(t, "set")
 		want := lines(fold.Key(s.kind, s.statements(), s.snapshots(true)))
-		rows := append(slices.Clone(s.rows), s.rows[:rapid.IntRange(0, len(s.rows)).Draw(t, "doubled")]...)
+		rows := append(
+			slices.Clone(s.rows),
+			s.rows[:rapid.IntRange(0, len(s.rows)).Draw(t, "doubled")]...)
 		seed := rapid.Uint64().Draw(t, "seed")
-		rand.New(rand.NewPCG(seed, 0)).Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		rand.New(
+			rand.NewPCG(seed, 0),
+		).Shuffle(
+			len(rows),
+			func(i, j int) { rows[i], rows[j] = rows[j], rows[i] },
+		)
 		mixed := set{s.kind, rows}
-		require.Equal(t, want, lines(fold.Key(s.kind, mixed.statements(), mixed.snapshots(true))), "%s", s)
+		require.Equal(
+			t,
+			want,
+			lines(fold.Key(s.kind, mixed.statements(), mixed.snapshots(true))),
+			"%s",
+			s,
+		)
 	})
 }

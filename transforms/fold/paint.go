@@ -6,10 +6,11 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// paint finds, for the leaves that an event of one class (background or not) has won, the first event of the
-// unbroken run of equal contents that ends with the winner. It lays the class's statements over each other in
-// order; what finds its own content there changes nothing. A run is broken by another content, by a delete, and by
-// a snapshot of the scope that spoke last, where it lacks the key.
+// paint finds, for the leaves that an event of one class (background or not) has won, the first
+// event of the unbroken run of equal contents that ends with the winner. It lays the class's
+// statements over each other in order; what finds its own content there changes nothing. A run is
+// broken by another content, by a delete, and by a snapshot of the scope that spoke last, where it
+// lacks the key.
 func (g *group) paint(background bool, winners, first []int32) {
 	won := g.won(background, winners)
 	if len(won) == 0 {
@@ -25,7 +26,11 @@ func (g *group) paint(background bool, winners, first []int32) {
 		case e.row.Background != background:
 			continue
 		case e.row.Op == schemas.OpReplace:
-			g.lacking(i, members, func(from, to int) { c.paint(from, to, nothing, e.scope, int32(i)) })
+			g.lacking(
+				i,
+				members,
+				func(from, to int) { c.paint(from, to, nothing, e.scope, int32(i)) },
+			)
 		default:
 			c.paint(e.from, e.to, e.content, e.scope, int32(i))
 		}
@@ -84,12 +89,16 @@ func (g *group) members(background bool) map[batch][]int {
 		}
 	}
 	for _, list := range m {
-		slices.SortStableFunc(list, func(a, b int) int { return g.events[a].from - g.events[b].from })
+		slices.SortStableFunc(
+			list,
+			func(a, b int) int { return g.events[a].from - g.events[b].from },
+		)
 	}
 	return m
 }
 
-// lacking yields the stretches of a snapshot or a replace of which no later member of its own batch speaks.
+// lacking yields the stretches of a snapshot or a replace of which no later member of its own batch
+// speaks.
 func (g *group) lacking(i int, members map[batch][]int, yield func(from, to int)) {
 	e := &g.events[i]
 	at := e.from
@@ -107,8 +116,8 @@ func (g *group) lacking(i int, members map[batch][]int, yield func(from, to int)
 	}
 }
 
-// canvas is a binary tree over the leaves. A node that is not mixed has one content and one last scope all
-// over, and is passed in one step, so that n strokes cost n log n in all.
+// canvas is a binary tree over the leaves. A node that is not mixed has one content and one last
+// scope all over, and is passed in one step, so that n strokes cost n log n in all.
 type canvas struct{ nodes []node }
 
 type node struct {
