@@ -113,6 +113,16 @@ func (v *View) Of(k schemas.Kommunekode, d schemas.Day) *Account {
 	return &sum
 }
 
+// For is the account by which an agreement's proof is judged. A control count is of one municipality:
+// what the system says of nobody in particular, as the seal of a file that holds several
+// municipalities' events, neither proves it nor stands in its way.
+func (v *View) For(k schemas.Kommunekode, d schemas.Day, p schemas.Proof) *Account {
+	if p == schemas.ProofCount {
+		return v.accounts[accountKey{k, d}]
+	}
+	return v.Of(k, d)
+}
+
 // Days are the days of which anything was said for a municipality, in order.
 func (v *View) Days(k schemas.Kommunekode) []schemas.Day {
 	var days []schemas.Day

@@ -65,7 +65,7 @@ type Deps struct {
 	Engine       Engine
 	Agreements   *schemas.Agreements
 	Datasets     map[schemas.DatasetName]*schemas.Dataset
-	Clock        func() time.Time
+	Clock        func() time.Time  // the moment of a round that is given none
 	Progress     func(Progress)    // may be nil; called by several goroutines
 	Fingerprints map[string]string // of schemas and lists that the tables rest on
 	Writer       string            // who this process is
@@ -83,8 +83,7 @@ type Progress struct {
 // Report is what a round came to. A unit that had nothing new is in none of the lists.
 type Report struct {
 	Closed map[schemas.Unit]*Certificate // made, or finished for another closer
-	// other closers were faster, again and again: the next round goes on
-	Left   []schemas.Unit
+	Left   []schemas.Unit                // others were faster all along: the next round goes on
 	Failed map[schemas.Unit]error
 }
 
@@ -96,6 +95,7 @@ type Closer struct {
 	rules    closeRules
 	heads    map[schemas.Unit]*Certificate
 	accounts map[schemas.System]*Accounts
+	entries  map[entryOf]string                        // hashes of journal entries that were compared
 	quiet    map[schemas.Unit]map[schemas.System]int64 // nothing for the unit up to here
 	mu       sync.Mutex                                // guards heads, quiet and the report
 }
@@ -109,8 +109,8 @@ func NewCloser(d Deps) *Closer {
 		d.Progress = func(Progress) {}
 	}
 	return &Closer{deps: d, rules: closeProtocol(), heads: map[schemas.Unit]*Certificate{},
-		accounts: map[schemas.System]*Accounts{},
-		quiet:    map[schemas.Unit]map[schemas.System]int64{}}
+		accounts: map[schemas.System]*Accounts{}, entries: map[entryOf]string{},
+		quiet: map[schemas.Unit]map[schemas.System]int64{}}
 }
 
 // CloseRound is one round of a new closer; a process that closes again and again keeps a Closer.
@@ -118,15 +118,24 @@ func CloseRound(ctx context.Context, d Deps, now time.Time, units []schemas.Unit
 	return NewCloser(d).Round(ctx, now, units)
 }
 
+// entryOf names an entry of a journal.
+type entryOf struct {
+	system  schemas.System
+	version int64
+}
+
 // turnsMax bounds how often a round starts over because other closers were faster.
 const turnsMax = 16
 
-// Round brings the units (none = all) up to the journal as it stands now, and their days up to
-// now. The error is of the world as a whole; a unit's own is in the report and stops no other
-// unit.
+// Round brings the units (none = all) up to the journal as it stands, and their days up to now
+// (zero: by the clock). The error is of the world as a whole; a unit's own is in the report and
+// stops no other unit.
 func (c *Closer) Round(ctx context.Context, now time.Time, units []schemas.Unit) (*Report, error) {
 	if len(units) == 0 {
 		units = c.deps.Agreements.Units()
+	}
+	if now.IsZero() {
+		now = c.deps.Clock()
 	}
 	todo := units
 	report := &Report{Closed: map[schemas.Unit]*Certificate{}, Failed: map[schemas.Unit]error{}}
@@ -202,7 +211,6 @@ type turn struct {
 	report   *Report
 	journals map[schemas.System]Events
 	points   Points
-	seen     Points // checked last
 	broken   map[schemas.System]error
 }
 
@@ -218,7 +226,7 @@ type standing struct {
 
 func (t *turn) run(ctx context.Context, todo []schemas.Unit) (again []schemas.Unit, err error) {
 	t.journals, t.points = map[schemas.System]Events{}, Points{}
-	t.seen, t.broken = Points{}, map[schemas.System]error{}
+	t.broken = map[schemas.System]error{}
 	claimed := map[string][]*standing{}
 	var free []*standing
 	for _, s := range t.find(ctx, todo) {
@@ -357,7 +365,8 @@ func (t *turn) reaches(ctx context.Context, system schemas.System, p JournalPoin
 		return fmt.Errorf("a certificate or claim rests on entry %d of the journal of %s, "+
 			"which ends at %d: restore the journal", p.Version, system, end)
 	}
-	if p.Version < 0 || t.points[system] == p || t.seen[system] == p {
+	if p.Version < 0 || t.points[system] == p || t.closer.entries[entryOf{system,
+		p.Version}] == p.Hash {
 		return nil
 	}
 	hash, err := t.journals[system].EntryHash(ctx, p.Version)
@@ -368,7 +377,7 @@ func (t *turn) reaches(ctx context.Context, system schemas.System, p JournalPoin
 		return fmt.Errorf("entry %d of the journal of %s is not the one that was closed: "+
 			"restore the journal", p.Version, system)
 	}
-	t.seen[system] = p
+	t.closer.entries[entryOf{system, p.Version}] = p.Hash
 	return nil
 }
 

@@ -226,6 +226,44 @@ func TestCloseDiesAtEachStep(t *testing.T) {
 	}
 }
 
+// seesNothing is an engine of another build, which finds that no table changes.
+type seesNothing struct{ *plainEngine }
+
+func (e seesNothing) Fold(ctx context.Context, in *FoldInput) (*FoldResult, error) {
+	r, err := e.plainEngine.Fold(ctx, in)
+	if err == nil {
+		r.Tables = nil
+	}
+	return r, err
+}
+
+// TestCommitOfAnotherBuildIsNamed: what a closer committed before it died is in the certificate
+// that finishes its claim, even if the one who finishes it would not have made it.
+func TestCommitOfAnotherBuildIsNamed(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := &closeSim{w: newCloseWorld(11), shared: store.NewMemory()}
+	s.w.append(simVendor, s.w.events(9)...)
+	dying := s.process(s.shared.With(func(op store.Op, key string) store.Fault {
+		if op == store.OpCreate && strings.Contains(key, "_delta_log") {
+			return store.CrashAfter
+		}
+		return store.Proceed
+	}))
+	_, err := dying.Round(ctx, s.w.now, nil)
+	require.NoError(t, err)
+	next := s.process(s.shared.With(nil))
+	next.deps.Engine = seesNothing{next.deps.Engine.(*plainEngine)}
+	report, err := next.Round(ctx, s.w.now, nil)
+	require.NoError(t, err)
+	require.Empty(t, report.Failed)
+	u := schemas.Unit{Kommune: "0101", Area: "aeldre"}
+	head := report.Closed[u]
+	require.NotNil(t, head)
+	require.NoError(t, (&closeJudge{w: s.w, st: s.shared}).noMore(ctx, u, head))
+	require.Equal(t, int64(0), head.Tables[string(simFact)].Current.Version)
+}
+
 // closeSeeds is how many seeds are run: 60, or what the environment says.
 func closeSeeds(t *testing.T) uint64 {
 	s := os.Getenv("FLIS_CLOSE_SEEDS")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,11 +28,13 @@ type realClose struct {
 	offsets map[schemas.System]int64
 	renamed map[int64]int64
 	started int
+	all     *schemas.Agreements
 }
 
 func newRealClose(t *testing.T, seed uint64) *realClose {
 	return &realClose{t: t, ctx: context.Background(), w: newCloseWorld(seed), mem: store.NewMemory(),
-		sets: builtinDatasets(t), flushed: map[schemas.System]int{}, offsets: map[schemas.System]int64{},
+		all: simAgreements(), sets: builtinDatasets(t), flushed: map[schemas.System]int{},
+		offsets: map[schemas.System]int64{},
 		renamed: map[int64]int64{}}
 }
 
@@ -85,7 +88,7 @@ func (r *realClose) real(row schemas.Row) schemas.Row {
 func (r *realClose) deps(st store.Store) Deps {
 	r.started++
 	engine := newTestTables(r.t, st, r.t.TempDir())
-	return Deps{Journal: JournalEvents(st), Tables: st, Engine: engine, Agreements: simAgreements(),
+	return Deps{Journal: JournalEvents(st), Tables: st, Engine: engine, Agreements: r.all,
 		Datasets: r.sets,
 		Writer:   fmt.Sprint("w", r.started), Build: "test"}
 }
@@ -155,6 +158,40 @@ func TestCloseWithRealTables(t *testing.T) {
 		require.Positive(t, report.Files)
 		require.Equal(t, 4, report.Refolded)
 	}
+}
+
+// TestNewAgreementCutsAnew: who owns which time is part of what is closed; a change of it needs
+// no row.
+func TestNewAgreementCutsAnew(t *testing.T) {
+	t.Parallel()
+	r := newRealClose(t, 9)
+	r.play(3)
+	u := schemas.Unit{Kommune: "0101", Area: "aeldre"}
+	before, err := Head(r.ctx, r.mem, u)
+	require.NoError(t, err)
+	require.Positive(t, before.Tables[string(simFact)].Current.Rows)
+
+	all := slices.Clone(r.all.All())
+	for i := range all {
+		if (schemas.Unit{Kommune: all[i].Kommune, Area: all[i].Area}) == u {
+			all[i].To = schemas.CivilDay(2020, 1, 1)
+		}
+	}
+	r.all, err = schemas.NewAgreements(all)
+	require.NoError(t, err)
+	c := NewCloser(r.deps(r.mem))
+	report, err := c.Round(r.ctx, r.w.now, nil)
+	require.NoError(t, err)
+	require.Empty(t, report.Failed)
+	require.Len(t, report.Closed, 1, "only the unit whose agreement changed")
+	after := report.Closed[u]
+	require.Zero(t, after.Tables[string(simFact)].Current.Rows)
+	require.Positive(t, after.Counts.Clipped)
+	require.Equal(t, schemas.DayOf(r.w.now), after.LeveranceDay(), "known from today on")
+	require.Empty(t, r.audit().Problems)
+	report, err = c.Round(r.ctx, r.w.now, nil)
+	require.NoError(t, err)
+	require.Empty(t, report.Closed)
 }
 
 // TestCloseWithRealTablesSideBySide: three closers at once, one store operation at a time, some

@@ -2,9 +2,11 @@ package sinks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/flis-dk/flis/schemas"
@@ -43,34 +45,37 @@ type unitClose struct {
 	national    *Certificate
 	verdict     *verdict
 	result      *FoldResult
+	found       bool // the claim was there
 	certificate *Certificate
 }
 
 func (u *unitClose) run(ctx context.Context) (end, error) {
-	found := u.claim != nil
+	u.found = u.claim != nil
 	if err := u.pin(ctx); err != nil {
 		return endNothing, err
 	}
 	if err := u.judge(ctx); err != nil {
 		return endNothing, err
 	}
-	if !found {
-		if day := u.leverance(); day == schemas.Always {
-			return endNothing, nil
-		} else {
-			u.claim.Leverance = day.String()
+	if u.found {
+		if err := u.fold(ctx); err != nil {
+			return endNothing, err
 		}
+		return endClosed, u.pass.turn.closer.rules.publish(ctx, u)
 	}
+	day := u.leverance()
+	if day == schemas.Always {
+		return endNothing, nil
+	}
+	u.claim.Leverance = day.String()
 	if err := u.fold(ctx); err != nil {
 		return endNothing, err
 	}
-	if !found {
-		if !u.news() {
-			return endNothing, nil
-		}
-		if same, err := u.claimNumber(ctx); err != nil || !same {
-			return endAgain, err
-		}
+	if !u.news() {
+		return endNothing, nil
+	}
+	if same, err := u.claimNumber(ctx); err != nil || !same {
+		return endAgain, err
 	}
 	return endClosed, u.pass.turn.closer.rules.publish(ctx, u)
 }
@@ -112,13 +117,12 @@ func (u *unitClose) pin(ctx context.Context) (err error) {
 	d := &u.pass.turn.closer.deps
 	if u.claim != nil {
 		if u.claim.National != nil {
-			n := u.claim.National
-			if u.national, err = ReadCertificate(ctx, d.Tables, nationalOf(u.unit.Area),
-				n.Number); err != nil {
+			n, area := u.claim.National, nationalOf(u.unit.Area)
+			if u.national, err = ReadCertificate(ctx, d.Tables, area, n.Number); err != nil {
 				return fmt.Errorf("close %s: read national certificate: %w", u.unit, err)
 			}
 			if u.national.hash != n.SHA256 {
-				return brokenChain(nationalOf(u.unit.Area), n.Number)
+				return brokenChain(area, n.Number)
 			}
 		}
 		u.agreements, err = agreements(u.unit, u.claim.Agreements)
@@ -126,10 +130,9 @@ func (u *unitClose) pin(ctx context.Context) (err error) {
 	}
 	u.agreements = d.Agreements.Unit(u.unit)
 	u.claim = &Claim{Format: CertificateFormat, Kind: KindClaim, Unit: u.unit.String(),
-		Number:   u.number(),
-		Previous: u.previous(), Points: Points{}, Now: u.pass.turn.now,
-		Agreements: agreementRefs(u.agreements),
-		Engine:     EngineNumber, Fingerprints: d.Fingerprints, Writer: d.Writer}
+		Number: u.number(), Previous: u.previous(), Points: Points{}, Now: u.pass.turn.now,
+		Agreements: agreementRefs(u.agreements), Engine: EngineNumber,
+		Fingerprints: d.Fingerprints, Writer: d.Writer}
 	for _, s := range u.systems {
 		u.claim.Points[s] = u.pass.points[s]
 	}
@@ -226,10 +229,9 @@ func (u *unitClose) fold(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("read claim of %s: %w", u.unit, err)
 	}
-	u.result, err = u.pass.turn.closer.deps.Engine.Fold(ctx, &FoldInput{Unit: u.unit,
-		Number:    u.number(),
-		Leverance: day, Agreements: u.agreements, Before: u.before, National: u.national,
-		Batch: u.pass.batch})
+	in := &FoldInput{Unit: u.unit, Number: u.number(), Leverance: day, Agreements: u.agreements,
+		Before: u.before, National: u.national, Batch: u.pass.batch}
+	u.result, err = u.pass.turn.closer.deps.Engine.Fold(ctx, in)
 	if err != nil {
 		return fmt.Errorf("fold %s: %w", u.unit, err)
 	}
@@ -313,7 +315,45 @@ func (u *unitClose) commitTables(ctx context.Context) (map[string]*DatasetRef, e
 			return nil, err
 		}
 	}
+	if u.found {
+		return tables, u.commitsOfOthers(ctx, tables)
+	}
 	return tables, nil
+}
+
+// commitsOfOthers takes in what the closer whose claim this is has committed to tables in which
+// this one finds no change: it may have been another build. Such a commit is there for good.
+func (u *unitClose) commitsOfOthers(ctx context.Context, tables map[string]*DatasetRef) error {
+	d := &u.pass.turn.closer.deps
+	for _, name := range slices.Sorted(maps.Keys(d.Datasets)) {
+		if name.Area() != u.unit.Area {
+			continue
+		}
+		have := cmp.Or(tables[string(name)], &DatasetRef{})
+		for _, history := range []bool{true, false} {
+			ref := &have.Current
+			if history {
+				ref = &have.History
+			}
+			if *ref != nil && (*ref).Since == u.number() {
+				continue
+			}
+			version := int64(0)
+			if *ref != nil {
+				version = (*ref).Version + 1
+			}
+			prefix := schemas.TablePrefix(u.unit.Kommune, name, history)
+			found, err := tableRef(ctx, delta.Open(d.Tables, prefix), version, u.unit, u.number())
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("read %s version %d: %w", prefix, version, err)
+			}
+			*ref, tables[string(name)] = found, have
+		}
+	}
+	return nil
 }
 
 func boolInt(b bool) int {

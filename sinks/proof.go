@@ -256,7 +256,7 @@ func (j *judge) report(d schemas.Day) *DayReport {
 		a := &j.agreements[i]
 		var account *Account
 		if v := j.views[a.System]; v != nil {
-			account = v.Of(j.unit.Kommune, d)
+			account = v.For(j.unit.Kommune, d, a.Proof)
 		}
 		expected := j.expected(a, d)
 		if !expected && !account.said() {

@@ -126,6 +126,7 @@ func ReadRows(ctx context.Context, delivered store.Store, ds *schemas.Dataset, u
 // readBudget is how many bytes of rows a sort keeps in memory.
 const readBudget = 64 << 20
 
+// tableRead is one reading: it takes the wanted rows of each file into a sort.
 type tableRead struct {
 	store   store.Store
 	options ReadOptions
@@ -138,6 +139,7 @@ type tableRead struct {
 	key     []byte
 }
 
+// tables reads the current table, and the history where it can hold a row that is asked for.
 func (r *tableRead) tables(ctx context.Context, ref *DatasetRef) error {
 	o := &r.options
 	if ref.Current != nil && o.Table != OnlyHistory {
@@ -212,6 +214,7 @@ func (r *tableRead) batch(b *parquet.Batch) error {
 	return nil
 }
 
+// cellOf copies a value out of its batch.
 func cellOf(v *parquet.Vector, i int, t schemas.Type) Cell {
 	switch {
 	case v.Null(i):
@@ -222,6 +225,7 @@ func cellOf(v *parquet.Vector, i int, t schemas.Type) Cell {
 	return Cell{Int: v.Int(i)}
 }
 
+// wanted decides by the clocks of a row, before anything of it is copied.
 func (r *tableRead) wanted(b *parquet.Batch, i int) bool {
 	o, s := &r.options, r.shape
 	if o.AsOf != nil && !covers(b.Vectors[s.from], b.Vectors[s.from+1], i, *o.AsOf) {

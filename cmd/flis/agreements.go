@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -31,6 +33,8 @@ type agreementEntry struct {
 	Since    string   `yaml:"historik_fra"`
 	Shadow   bool     `yaml:"skygge"`
 	Reporter string   `yaml:"indberetter"`
+
+	At yamlfile.Pos `yaml:"-"`
 }
 
 // everyKommune in an agreement stands for all open municipalities.
@@ -42,8 +46,9 @@ const defaultDeadline = "05:30"
 var cprForAll = agreementEntry{Kommune: everyKommune, Area: "borger", System: "cpr", Proof: string(schemas.ProofFile),
 	Calendar: string(schemas.Weekdays)}
 
-// loadAgreements reads the file; "" gives CPR for all. Errors name the file and the entry.
-func loadAgreements(file string, lists *codes.Lists, known map[schemas.DatasetName]bool) (*schemas.Agreements, error) {
+// loadAgreements reads the file; "" gives CPR for all. Errors name the file, the line and the entry.
+func loadAgreements(file string, lists *codes.Lists, known map[schemas.DatasetName]bool, systems []string) (
+	*schemas.Agreements, error) {
 	entries := []agreementEntry{cprForAll}
 	if file != "" {
 		b, err := os.ReadFile(file)
@@ -60,18 +65,32 @@ func loadAgreements(file string, lists *codes.Lists, known map[schemas.DatasetNa
 		entries = f.Agreements
 	}
 	var all []schemas.Agreement
+	var ends []int // of each entry's agreements in all
 	for i, e := range entries {
 		as, err := e.expand(lists, known)
+		if err == nil && !slices.Contains(systems, e.System) {
+			err = fmt.Errorf("system %q is not known; there are %s", e.System, strings.Join(systems, ", "))
+		}
 		if err != nil {
-			return nil, usage("load agreements: %s: entry %d (%s %s %s): %w", file, i+1, e.Kommune, e.Area, e.System, err)
+			return nil, usage("load agreements: %s: entry %d (%s %s %s): %w", e.At, i+1, e.Kommune, e.Area, e.System, err)
 		}
 		all = append(all, as...)
+		ends = append(ends, len(all))
 	}
 	as, err := schemas.NewAgreements(all)
 	if err != nil {
-		return nil, usage("load agreements: %s: %w", file, err)
+		return nil, usage("load agreements: %s: %w", conflicting(entries, ends, all), err)
 	}
 	return as, nil
+}
+
+// conflicting is the place of the first entry that does not go with those before it.
+func conflicting(entries []agreementEntry, ends []int, all []schemas.Agreement) yamlfile.Pos {
+	i := sort.Search(len(entries)-1, func(i int) bool {
+		_, err := schemas.NewAgreements(slices.Clone(all[:ends[i]]))
+		return err != nil
+	})
+	return entries[i].At
 }
 
 // expand gives one agreement a municipality.

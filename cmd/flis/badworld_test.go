@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -72,7 +73,7 @@ func TestFullDisk(t *testing.T) {
 		require.NoError(t, os.Remove(ballast))
 		w.run()
 		for _, n := range numbers {
-			require.Len(t, shownOf(t, w.dir, "0101", "borger.person", n), 2)
+			require.Len(t, shownOf(t, w.dir, "0101", "borger.person", n), 1)
 		}
 	}
 	ballast := w.fill(0)
@@ -83,7 +84,7 @@ func TestFullDisk(t *testing.T) {
 	require.NoError(t, os.Remove(ballast))
 	w.flis(0, "feed", "cpr", file, "--layout", "A")
 	w.run()
-	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", carl), 2)
+	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", carl), 1)
 	w.quiet(anna, bent, carl)
 }
 
@@ -116,7 +117,7 @@ func TestUnreachableBroker(t *testing.T) {
 	w.write("flis.yaml", fmt.Sprintf("dir: .\nagreements: aftaler.yaml\nkafka:\n  brokers: [%q]\n  patience: 1s\n", closed))
 	began := time.Now()
 	for _, verb := range [][]string{{"run", "--once"}, {"run"}, {"normalise", "--once"}} {
-		w.oneLine(1, []string{closed, "no broker can be reached"}, verb...)
+		w.oneLine(1, []string{closed, "kafka does not answer"}, verb...)
 	}
 	require.Less(t, time.Since(began), 20*time.Second)
 	says(t, w.flis(0, "status"), closed)
@@ -143,13 +144,13 @@ func TestBrokerGoesAwayAndComesBack(t *testing.T) {
 	err = c.Wait()
 	require.Error(t, err)
 	require.Equal(t, 1, c.ProcessState.ExitCode(), said.String())
-	says(t, said.String(), "no broker can be reached", b.Addr())
+	says(t, said.String(), "kafka does not answer", b.Addr())
 	require.Equal(t, 1, strings.Count(said.String(), "flis: "), said.String())
 	b, err = broker.Start(folder, broker.Options{NoSync: true})
 	require.NoError(t, err)
 	w.feedPeople("2026-03-02", "2026-03-01", bent)
 	w.run()
-	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", bent), 2)
+	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", bent), 1)
 	require.NoError(t, b.Close())
 }
 
@@ -180,7 +181,7 @@ func TestBrokerMadeAnew(t *testing.T) {
 	require.NoError(t, os.RemoveAll(filepath.Join(w.dir, "broker")))
 	w.oneLine(1, []string{"raw.cpr.person.v1", "made anew"}, "run", "--once")
 	w.oneLine(1, []string{"raw.cpr.person.v1", "made anew"}, "run", "--once")
-	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", anna), 2, "what was closed can be read")
+	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", anna), 1, "what was closed can be read")
 }
 
 // TestTopicMadeAnew deletes the topics of the same broker; run makes them anew.
@@ -190,7 +191,7 @@ func TestTopicMadeAnew(t *testing.T) {
 	w.run()
 	require.NoError(t, os.RemoveAll(filepath.Join(w.dir, "broker", "log"))) // its cluster.id stays
 	w.oneLine(1, []string{"raw.cpr.person.v1", "made anew"}, "run", "--once")
-	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", anna), 2)
+	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", anna), 1)
 }
 
 // TestRecordsGone trims what was not journalled yet.
@@ -221,7 +222,7 @@ func TestForgottenRecords(t *testing.T) {
 	require.NoError(t, b.Trim(t.Context(), "raw.cpr.person.v1", 0, 2))
 	require.NoError(t, b.Close())
 	w.run()
-	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", carl), 2)
+	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", carl), 1)
 }
 
 // flip changes one bit in the middle of a file.
@@ -235,7 +236,7 @@ func flip(t *testing.T, path string) {
 	require.NoError(t, os.WriteFile(path, b, 0o600))
 }
 
-// onlyFile is the one file of a pattern below the world's folder.
+// files are those of a pattern below the world's folder, in order of name.
 func (w *badWorld) files(pattern string) []string {
 	w.t.Helper()
 	all, err := filepath.Glob(filepath.Join(w.dir, pattern))
@@ -251,7 +252,7 @@ func TestFlippedBits(t *testing.T) {
 	w.run()
 	w.feedPeople("2026-03-02", "2026-03-01", bent)
 	w.run()
-	table := w.files("levering/kommune=0101/borger/adresse/*.parquet")[0]
+	table := newestOf(t, w.files("levering/kommune=0101/borger/adresse/*.parquet"))
 	w.whileFlipped(table, func(w *badWorld) {
 		w.oneLine(1, []string{filepath.Base(table), "nothing of it was read"}, "show", "0101", "borger.adresse")
 		says(w.t, w.flis(1, "audit"), "DIFFERENCE", filepath.Base(table))
@@ -264,7 +265,7 @@ func TestFlippedBits(t *testing.T) {
 	})
 	for _, c := range w.files("levering/bevis/0101/borger/*.json") {
 		w.whileFlipped(c, func(w *badWorld) {
-			says(w.t, w.flis(1, "audit"), "bevis/0101/borger/"+filepath.Base(c))
+			says(w.t, w.flis(1, "audit"), "DIFFERENCE", "0101/borger")
 		})
 	}
 	entry := w.files("intern/journal/cpr/_delta_log/*.json")[0]
@@ -273,6 +274,19 @@ func TestFlippedBits(t *testing.T) {
 	})
 	w.flis(0, "audit")
 	w.quiet(anna, bent)
+}
+
+// newestOf is the file that was written last.
+func newestOf(t *testing.T, files []string) string {
+	t.Helper()
+	slices.SortFunc(files, func(a, b string) int {
+		x, err := os.Stat(a)
+		require.NoError(t, err)
+		y, err := os.Stat(b)
+		require.NoError(t, err)
+		return x.ModTime().Compare(y.ModTime())
+	})
+	return files[len(files)-1]
 }
 
 // whileFlipped damages a file, and puts it back as it was.
@@ -298,7 +312,7 @@ func TestMissingCertificates(t *testing.T) {
 	w.run()
 	w.feedPeople("2026-03-03", "2026-03-02", carl)
 	w.run()
-	chain := w.files("levering/bevis/0101/borger/*.json")
+	chain := w.files("levering/bevis/0101/borger/????????.json")
 	require.GreaterOrEqual(t, len(chain), 3)
 	read := func(path string) []byte {
 		b, err := os.ReadFile(path)
@@ -348,7 +362,7 @@ func TestTwoRunsAtOnce(t *testing.T) {
 		}
 	}
 	w.run()
-	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", anna), 2)
+	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", anna), 1)
 
 	path, err := binary()
 	require.NoError(t, err)
@@ -374,13 +388,12 @@ func TestConfigurationErrors(t *testing.T) {
 	}{
 		"unknown key":          {config: "dir: .\ncolour: red\n", words: []string{"flis.yaml:2", "colour"}},
 		"unknown inner key":    {config: "dir: .\nkafka:\n  brokers: []\n  color: red\n", words: []string{"flis.yaml:4", "color"}},
-		"wrong kind":           {config: "dir: .\nkafka:\n  partitions: many\n", words: []string{"flis.yaml:3", "partitions"}},
+		"wrong kind":           {config: "dir: .\nkafka:\n  partitions: many\n", words: []string{"flis.yaml:3", "integer"}},
 		"no YAML":              {config: "dir: [\n", words: []string{"flis.yaml", "line"}},
 		"partitions":           {config: "dir: .\nkafka:\n  partitions: 0\n", words: []string{"kafka.partitions"}},
 		"layout":               {config: "dir: .\ncpr:\n  layouts: {\"110101\": \"Z\"}\n", words: []string{"layouts", "A-UUID"}},
 		"code without quotes":  {agreements: aftaler(`  - {kommune: 0183, omraade: borger, system: cpr, bevis: fil}`), words: []string{"aftaler.yaml:4", "quotes"}},
 		"bad date":             {agreements: aftaler(`  - {kommune: "0183", omraade: borger, system: cpr, bevis: fil, leverer: dagligt, fra: "2026-02-30"}`), words: []string{"aftaler.yaml:4", "fra"}},
-		"date without quotes":  {agreements: aftaler(`  - {kommune: "0183", omraade: borger, system: cpr, bevis: fil, leverer: dagligt, fra: 2026-02-20}`), words: []string{"aftaler.yaml:4", "fra"}},
 		"unknown area":         {agreements: aftaler(`  - {kommune: "0183", omraade: borgre, system: cpr, bevis: fil, leverer: dagligt}`), words: []string{"aftaler.yaml:4", "borgre"}},
 		"unknown dataset":      {agreements: aftaler(`  - {kommune: "0183", omraade: borger, system: cpr, datasaet: [adrese], bevis: fil, leverer: dagligt}`), words: []string{"aftaler.yaml:4", "adrese"}},
 		"unknown system":       {agreements: aftaler(`  - {kommune: "0183", omraade: borger, system: crp, bevis: fil, leverer: dagligt}`), words: []string{"aftaler.yaml:4", "crp"}},

@@ -21,6 +21,7 @@ import (
 	"github.com/flis-dk/flis/transforms/cpr"
 )
 
+// checkFlags are those of feed that say what a file is, and how to print.
 type checkFlags struct {
 	feedFlags
 	format string
@@ -172,6 +173,8 @@ func (ch *checker) cpr(ctx context.Context, file *os.File, d streams.Delivery,
 	return err
 }
 
+// schemaID is the id by the local registry: a function of the schema, so the same as the stream's
+// where no other registry is configured.
 func (ch *checker) schemaID(ctx context.Context, topic string) (uint32, error) {
 	sc, ok := ch.in.catalog.TopicSchema(topic)
 	if !ok {

@@ -21,6 +21,7 @@ type checkVerdict struct {
 	Findings []checkFinding  `json:"findings"`
 }
 
+// checkFinding is schemas.Finding with the names that a program reads.
 type checkFinding struct {
 	Code schemas.Code `json:"code"`
 	Path string       `json:"path"`
@@ -57,11 +58,13 @@ type checkReport struct {
 	sum     checkSummary
 }
 
+// newCheckReport prints to out; in JSON one object, {"verdicts": […], "summary": {…}}.
 func newCheckReport(out io.Writer, f *checkFlags) *checkReport {
 	return &checkReport{out: bufio.NewWriter(out), json: f.format == "json", all: f.all,
 		sum: checkSummary{Outcomes: map[schemas.Outcome]int64{}, Codes: map[schemas.Code]int64{}}}
 }
 
+// verdict counts, and prints what is not simply accepted.
 func (r *checkReport) verdict(v *checkVerdict) error {
 	r.sum.Records++
 	r.sum.Outcomes[v.Outcome]++
@@ -132,6 +135,7 @@ func (r *checkReport) end(cause error) error {
 	return nil
 }
 
+// summary ends the report and hands on what is buffered.
 func (r *checkReport) summary() error {
 	if r.json {
 		b, err := json.Marshal(r.sum)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/schemas/avro"
@@ -27,30 +28,70 @@ type cluster struct {
 // connect finds or starts the broker.
 func (in *installation) connect(ctx context.Context) (*cluster, error) {
 	cl := &cluster{partitions: in.cfg.Kafka.Partitions}
-	addrs := in.cfg.Kafka.Brokers
+	addrs, opts := in.cfg.Kafka.Brokers, kafka.Options{Patience: in.cfg.patience()}
 	if in.cfg.embedded() {
-		dir := filepath.Join(in.cfg.Dir, brokerName)
-		addr, running := broker.Find(dir)
-		if !running {
-			own, err := broker.Start(dir, broker.Options{})
-			if errors.Is(err, broker.ErrLocked) { // another flis is just starting it
-				addr, running = broker.Find(dir)
-			}
-			if err != nil && !running {
-				return nil, err
-			}
-			if own != nil {
-				cl.own, addr = own, own.Addr()
-			}
+		addr, err := cl.embed(filepath.Join(in.cfg.Dir, brokerName))
+		if err != nil {
+			return nil, err
 		}
-		addrs = []string{addr}
+		if addrs = []string{addr}; cl.own == nil {
+			opts.Patience = guestPatience
+		}
 	}
 	var err error
-	if cl.Client, err = kafka.Dial(ctx, addrs, kafka.Options{}); err != nil {
+	if cl.Client, err = kafka.Dial(ctx, addrs, opts); err != nil {
 		cl.Close()
 		return nil, err
 	}
 	return cl, nil
+}
+
+const (
+	// guestPatience is for the broker of another flis, which does not come back when that has ended.
+	guestPatience = 3 * time.Second
+	// embedTries bounds how often another flis may begin or end in the moment that this one looks for its broker.
+	embedTries = 5
+)
+
+// embed finds the broker that a running flis has in the folder, or starts one.
+func (cl *cluster) embed(dir string) (addr string, err error) {
+	for range embedTries {
+		if addr, running := broker.Find(dir); running {
+			return addr, nil
+		}
+		cl.own, err = broker.Start(dir, broker.Options{})
+		if err == nil {
+			return cl.own.Addr(), nil
+		}
+		if !errors.Is(err, broker.ErrLocked) {
+			break
+		}
+	}
+	return "", err
+}
+
+// onBroker does the work of a verb. When the flis whose embedded broker it used has ended, the work is done again on
+// another: what is journalled or closed is not done twice, and what is published twice counts once.
+func (in *installation) onBroker(ctx context.Context, work func(*cluster) error) error {
+	var err error
+	for range embedTries {
+		var again bool
+		if again, err = in.tryBroker(ctx, work); !again {
+			return err
+		}
+		in.out.Println("the flis whose broker was used has ended: going on without it")
+	}
+	return err
+}
+
+func (in *installation) tryBroker(ctx context.Context, work func(*cluster) error) (again bool, err error) {
+	cl, err := in.connect(ctx)
+	if err != nil {
+		return in.cfg.embedded() && errors.Is(err, kafka.ErrUnreachable), err
+	}
+	defer cl.Close()
+	err = work(cl)
+	return in.cfg.embedded() && cl.own == nil && errors.Is(err, kafka.ErrUnreachable), err
 }
 
 // Close ends the connection, and the broker that is ours.
@@ -247,6 +288,10 @@ func (s *source) start(ctx context.Context, t kafka.Topic, p int, from map[schem
 		return kafka.Assignment{}, err
 	}
 	pos, known := from[stream]
+	if was := readElsewhere(from, s.cl.ClusterID(), t.Name); !known && was != "" {
+		return kafka.Assignment{}, fmt.Errorf("read %s: so far it was read from cluster %s, and this is cluster %s: the "+
+			"broker was made anew, or the configuration names another one; bring the old one back", t.Name, was, s.cl.ClusterID())
+	}
 	if !known && first > 0 {
 		return kafka.Assignment{}, &kafka.HoleError{Topic: t.Name, Partition: p, LogStart: first}
 	}
@@ -255,6 +300,21 @@ func (s *source) start(ctx context.Context, t kafka.Topic, p int, from map[schem
 		return kafka.Assignment{}, err
 	}
 	return kafka.Assignment{Topic: t.Name, Partition: p, Next: pos.Next, TopicID: t.ID}, nil
+}
+
+// readElsewhere is the cluster from which a topic was read so far, "" where it is this one, or none.
+func readElsewhere(from map[schemas.Stream]streams.Position, cluster, topic string) (was string) {
+	for stream := range from {
+		c, rest, _ := strings.Cut(string(stream), "/")
+		if name, _, _ := strings.Cut(rest, "/"); name != topic {
+			continue
+		}
+		if c == cluster {
+			return ""
+		}
+		was = c
+	}
+	return was
 }
 
 // checkAnchor compares the last record that was read with what stands at its offset now. A log that begins exactly at

@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 
 	"github.com/flis-dk/flis/schemas/yamlfile"
+	"github.com/flis-dk/flis/transforms/cpr"
 )
 
 // config is the whole configuration of an installation, loaded once. Where a path is not absolute it is relative to
@@ -23,6 +25,7 @@ type config struct {
 		Brokers    []string `yaml:"brokers" mapstructure:"brokers"`
 		Partitions int      `yaml:"partitions" mapstructure:"partitions"`
 		Group      string   `yaml:"group" mapstructure:"group"`
+		Patience   string   `yaml:"patience" mapstructure:"patience"` // "30s": how long a broker may be away
 	} `yaml:"kafka" mapstructure:"kafka"`
 	Registry struct {
 		URL string `yaml:"url" mapstructure:"url"`
@@ -41,7 +44,7 @@ func (c *config) embedded() bool { return len(c.Kafka.Brokers) == 0 }
 const configName = "flis.yaml"
 
 // configKeys is every key that FLIS_* and flags may set; FLIS_KAFKA_BROKERS is kafka.brokers, a list by commas.
-var configKeys = []string{"dir", "kafka.brokers", "kafka.partitions", "kafka.group", "registry.url", "agreements",
+var configKeys = []string{"dir", "kafka.brokers", "kafka.partitions", "kafka.group", "kafka.patience", "registry.url", "agreements",
 	"catalog", "key"}
 
 func configFlags(flags *pflag.FlagSet) {
@@ -55,6 +58,7 @@ func loadConfig(flags *pflag.FlagSet) (*config, error) {
 	v := viper.New()
 	v.SetDefault("kafka.partitions", 4)
 	v.SetDefault("kafka.group", "flis")
+	v.SetDefault("kafka.patience", "30s")
 	file, err := configFile(flags)
 	if err != nil {
 		return nil, err
@@ -161,5 +165,19 @@ func (c *config) resolve(file string, dirByFlag bool) error {
 	if c.Kafka.Partitions < 1 || c.Kafka.Partitions > 256 {
 		return usage("load configuration: kafka.partitions is %d: want 1 to 256", c.Kafka.Partitions)
 	}
+	if p, err := time.ParseDuration(c.Kafka.Patience); err != nil || p <= 0 {
+		return usage("load configuration: kafka.patience is %q: want a duration, as 30s", c.Kafka.Patience)
+	}
+	for task, l := range c.CPR.Layouts {
+		if _, err := cpr.ParseLayout(l); err != nil {
+			return usage("load configuration: cpr.layouts of %q: %w", task, err)
+		}
+	}
 	return nil
+}
+
+// patience is how long a broker may be away; resolve has checked it.
+func (c *config) patience() time.Duration {
+	p, _ := time.ParseDuration(c.Kafka.Patience)
+	return p
 }

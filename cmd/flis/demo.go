@@ -168,11 +168,8 @@ func (in *installation) demoEnd(ctx context.Context, dir string) error {
 			rest++
 			continue
 		}
-		state := u.State
-		if u.Revised > 0 {
-			state += fmt.Sprintf(", revideret %d", u.Revised)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%d\n", u.Kommune, in.kommuneName(u.Kommune), u.Area, u.Rows, state, u.Parked)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%d\n", u.Kommune, in.kommuneName(u.Kommune), u.Area,
+			u.Rows, u.State, u.Parked)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -180,6 +177,7 @@ func (in *installation) demoEnd(ctx context.Context, dir string) error {
 	if rest > 0 {
 		in.out.Printf("(and %d municipalities in which nobody of the story lives)\n", rest)
 	}
+	in.remarks(units)
 	in.out.Printf(`
 Look further:
   go run ./cmd/flis show 0101 borger.adresse --dir %[1]s

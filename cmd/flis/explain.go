@@ -40,6 +40,8 @@ commas between, dates as yyyy-mm-dd. Files are named by the beginning of their S
 	}
 }
 
+// explain prints rows, then where they are from. A key may be a personal number: no error repeats
+// it.
 func (in *installation) explain(ctx context.Context, kommune, dataset, text string) error {
 	h, err := in.hold(ctx, kommune, dataset, 0)
 	if err != nil {
@@ -82,12 +84,13 @@ func parseKey(ds *schemas.Dataset, text string) (string, error) {
 	return strings.Join(parts, schemas.KeySeparator), nil
 }
 
-// deliveredRow is one row of the key.
+// deliveredRow is one row of the key: by column, and the dataset's own columns as "name=value".
 type deliveredRow struct {
 	text  []string
 	cells map[string]sinks.Cell
 }
 
+// day is the value of a column of days, none where it is null.
 func (r *deliveredRow) day(name string, none schemas.Day) schemas.Day {
 	if c := r.cells[name]; !c.Null {
 		return schemas.Day(c.Int)
@@ -121,6 +124,7 @@ func (in *installation) rowsOf(ctx context.Context, h *holding, key string) ([]d
 	return rows, err
 }
 
+// printTrace marks each statement that a row is from, and prints those that are left.
 func (in *installation) printTrace(out io.Writer, h *holding, rows []deliveredRow, t *trace) error {
 	fmt.Fprintf(out, "%s\n", in.heading(h))
 	for i := range rows {

@@ -33,6 +33,7 @@ type place struct {
 	offset int64
 }
 
+// placeOf is the record that a row is of, whatever its ordinal.
 func placeOf(r *schemas.Row) place { return place{r.Stream, r.Offset} }
 
 // String is how records are named everywhere: "<topic>/<partition>/<offset>". The cluster, which
@@ -90,6 +91,8 @@ func (in *installation) trace(ctx context.Context, h *holding, key string) (*tra
 	return t, nil
 }
 
+// journal reads one system's journal twice: entry by entry with payloads for the statements on the
+// key; then once more without any, when it is known which records and scopes matter.
 func (t *trace) journal(ctx context.Context, j *sinks.Journal, ds schemas.DatasetName,
 	key string) error {
 	only := []schemas.DatasetName{ds}
@@ -179,6 +182,7 @@ func (t *trace) origin(system schemas.System, eventID string, from schemas.Day) 
 	return found
 }
 
+// print tells of a statement: the event, the record that held it, the file, and what was found.
 func (t *trace) print(out io.Writer, s *statement) {
 	what := string(s.Op)
 	if s.Background {
@@ -288,6 +292,7 @@ func (t *trace) find(s *statement, fits func(*statement) bool) *statement {
 	return nil
 }
 
+// before is the order in which statements win.
 func before(a, b *statement) bool { return schemas.CompareOrder(&a.Row, &b.Row) < 0 }
 
 // overlaps: a fact's key is one instant, and a replace speaks of all time.

@@ -48,12 +48,9 @@ Other systems: JSON Lines, one CloudEvent in structured mode on each line; a lin
 			if err != nil {
 				return err
 			}
-			cl, err := in.connect(c.Context())
-			if err != nil {
-				return err
-			}
-			defer cl.Close()
-			return in.feedFiles(c.Context(), cl, schemas.System(args[0]), args[1:], f)
+			return in.onBroker(c.Context(), func(cl *cluster) error {
+				return in.feedFiles(c.Context(), cl, schemas.System(args[0]), args[1:], f)
+			})
 		},
 	}
 	c.Flags().StringVar(&f.layout, "layout", "", "CPR: A, A-UUID or B, where no OPGAVENR tells")

@@ -120,6 +120,7 @@ dir: .
 #   brokers: ["broker1:9092", "broker2:9092"]   # none: the broker inside flis
 #   partitions: 4                               # of a topic that flis makes
 #   group: flis                                 # shares the partitions between copies of flis normalise
+#   patience: 30s                               # how long a broker may be away before a command gives up
 
 # registry:
 #   url: "http://registry:8080/apis/ccompat/v7" # Confluent's API; none: the schemas that are built in

@@ -102,7 +102,7 @@ Exit codes: 0 done, 1 the world is wrong, 2 usage, 3 bad records found.`,
 	root.AddCommand(demoCommand(), initCommand(), feedCommand(), runCommand(), normaliseCommand(), closeCommand(),
 		showCommand(), explainCommand(), checkCommand(), parkedCommand(), statusCommand(), auditCommand(),
 		doctorCommand())
-	for _, c := range root.Commands() {
+	for _, c := range append(root.Commands(), root) {
 		c.Args = usageArgs(c.Args)
 	}
 	return root

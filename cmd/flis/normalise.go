@@ -25,15 +25,12 @@ never used: where to go on is read from the journal.`,
 				return err
 			}
 			in.warnDefault()
-			cl, err := in.connect(c.Context())
-			if err != nil {
-				return err
-			}
-			defer cl.Close()
-			if once || in.cfg.embedded() {
-				return stopped(in.normaliseAll(c.Context(), cl, once))
-			}
-			return stopped(in.normaliseShared(c.Context(), cl))
+			return in.onBroker(c.Context(), func(cl *cluster) error {
+				if once || in.cfg.embedded() {
+					return stopped(in.normaliseAll(c.Context(), cl, once))
+				}
+				return stopped(in.normaliseShared(c.Context(), cl))
+			})
 		},
 	}
 	c.Flags().BoolVar(&once, "once", false, "end when everything that is there has been journalled")

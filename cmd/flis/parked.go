@@ -37,6 +37,7 @@ sender's, or a mapping, a code list or an agreement of ours.`,
 	return c
 }
 
+// parkedFilter narrows a list; "" and nil = everything.
 type parkedFilter struct {
 	system, kommune, day string
 	on                   *schemas.Day
@@ -117,6 +118,7 @@ func (in *installation) journalSystems(only schemas.System) ([]schemas.System, e
 	return []schemas.System{only}, nil
 }
 
+// parked: of a record parked in part (its ordinal 0 is delvist_parkeret) the parts are listed.
 func parked(r *schemas.Row) bool { return r.Outcome == schemas.Parked }
 
 // listParked reads the journals without values: memory is that of one file.
@@ -149,6 +151,7 @@ func (in *installation) listParked(ctx context.Context, f parkedFilter) error {
 	return parkedEnd(out, int64(len(records)), counts)
 }
 
+// parkedLine prints one line and counts its findings. How to mend is left to show.
 func parkedLine(out io.Writer, r *schemas.Row, counts map[schemas.Code]int64) error {
 	at := placeOf(r).String()
 	if r.Ordinal > 0 {
@@ -166,6 +169,7 @@ func parkedLine(out io.Writer, r *schemas.Row, counts map[schemas.Code]int64) er
 	return err
 }
 
+// parkedEnd prints the counts. A record with several parked parts is one record.
 func parkedEnd(out io.Writer, records int64, counts map[schemas.Code]int64) error {
 	if records == 0 {
 		_, err := fmt.Fprintln(out, "nothing is parked")
@@ -262,6 +266,7 @@ func entryOf(ctx context.Context, j *sinks.Journal, fits func(*schemas.Row) bool
 	return -1, nil
 }
 
+// printParked prints ordinal 0, which is rows[0], with the findings of the parts that follow.
 func (in *installation) printParked(out io.Writer, rows []schemas.Row) error {
 	r := &rows[0]
 	fmt.Fprintf(out, "system     %s\nrecord     %s (cluster %s)\narrived    %s\n"+
@@ -285,11 +290,13 @@ func (in *installation) printParked(out io.Writer, rows []schemas.Row) error {
 	return err
 }
 
+// clusterOf is the first part of a stream's name: cluster ids have no slash.
 func clusterOf(s schemas.Stream) string {
 	cluster, _, _ := strings.Cut(string(s), "/")
 	return cluster
 }
 
+// printHeaders reads the journal's form, [[name, value in base64] …].
 func printHeaders(out io.Writer, text []byte) error {
 	var headers [][]any
 	if err := json.Unmarshal(text, &headers); err != nil {
@@ -330,6 +337,7 @@ func (in *installation) valueText(value []byte) (kind, text string) {
 	return fmt.Sprintf("in hex (%d bytes that no known schema reads)", len(value)), hex.Dump(value)
 }
 
+// decoded is a datum as indented JSON. It asks the registry, which may be another machine.
 func (in *installation) decoded(id uint32, data []byte) (string, error) {
 	text, err := avro.Ask(in.registry, id)
 	if err != nil {

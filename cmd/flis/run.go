@@ -37,15 +37,12 @@ It may be killed at any moment: the next run goes on exactly where the journal a
 				return err
 			}
 			in.warnDefault()
-			cl, err := in.connect(c.Context())
-			if err != nil {
-				return err
-			}
-			defer cl.Close()
-			if once {
-				return in.runOnce(c.Context(), cl)
-			}
-			return in.runOn(c.Context(), cl)
+			return in.onBroker(c.Context(), func(cl *cluster) error {
+				if once {
+					return in.runOnce(c.Context(), cl)
+				}
+				return in.runOn(c.Context(), cl)
+			})
 		},
 	}
 	c.Flags().BoolVar(&once, "once", false, "end when everything that is there has been worked through")
@@ -78,9 +75,9 @@ func (in *installation) runOn(ctx context.Context, cl *cluster) error {
 	done := make(chan error, 2)
 	go func() { done <- in.normaliseAll(ctx, cl, false) }()
 	go func() { done <- in.closeOn(ctx, nil) }()
-	err := <-done
+	err := stopped(<-done)
 	stop()
-	return stopped(errors.Join(err, <-done))
+	return errors.Join(err, stopped(<-done))
 }
 
 // stopped is nil where a verb was told to end.

@@ -15,6 +15,7 @@ import (
 	"github.com/flis-dk/flis/sinks"
 )
 
+// showFlags are the flags as they were given; "" and 0 = not given.
 type showFlags struct {
 	asOf, knownAt, format, table string
 	certificate                  int64
@@ -64,6 +65,7 @@ of them is kept or logged.`,
 	return c
 }
 
+// options checks the flags. Its errors are of usage; nothing has been opened yet.
 func (f *showFlags) options() (o sinks.ReadOptions, err error) {
 	o.History, o.Certificate = f.history, f.certificate
 	switch f.table {
@@ -115,7 +117,8 @@ type holding struct {
 	certificate *sinks.Certificate
 }
 
-// hold finds what the arguments of a verb name. number 0 is the newest certificate.
+// hold finds what the arguments of a verb name. number 0 is the newest certificate. A name that
+// nobody knows is a matter of usage; a unit without certificate one of the world.
 func (in *installation) hold(ctx context.Context, kommune, dataset string, number int64) (*holding,
 	error) {
 	ds, ok := in.datasets[schemas.DatasetName(dataset)]
@@ -138,6 +141,7 @@ func (in *installation) hold(ctx context.Context, kommune, dataset string, numbe
 	return h, err
 }
 
+// datasetNames is every dataset, in order, for messages.
 func (in *installation) datasetNames() string {
 	var all []string
 	for d := range in.datasets {
@@ -165,7 +169,9 @@ func (in *installation) noCertificate(u schemas.Unit, number int64, err error) e
 		err)
 }
 
-// show prints the rows.
+// show prints the rows. ReadRows sorts before it hands out the first row, so that of a table with a
+// damaged file nothing is printed. The certificate is pinned first: a close that ends meanwhile
+// changes neither heading nor rows.
 func (in *installation) show(ctx context.Context, kommune, dataset string, o sinks.ReadOptions,
 	format string) error {
 	h, err := in.hold(ctx, kommune, dataset, o.Certificate)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -48,7 +50,7 @@ type unitStatus struct {
 	Certificate int64               `json:"bevis"`
 	Leverance   string              `json:"leverance"`
 	State       string              `json:"tilstand"`
-	Revised     int64               `json:"revideret"`
+	Revised     map[string]int64    `json:"revideret"` // how often late rows changed a closed day, by day
 	Rows        int64               `json:"raekker"`
 	Parked      int64               `json:"parkeret"`
 	Missing     []string            `json:"mangler"`
@@ -93,13 +95,18 @@ func (in *installation) unitStatuses(ctx context.Context) ([]unitStatus, error) 
 
 // statusOf reads a certificate; nil = the unit was never closed.
 func statusOf(u schemas.Unit, c *sinks.Certificate) unitStatus {
-	s := unitStatus{Kommune: u.Kommune, Area: u.Area, Missing: []string{}}
+	s := unitStatus{Kommune: u.Kommune, Area: u.Area, Missing: []string{}, Revised: map[string]int64{}}
 	if c == nil {
 		s.State = "intet bevis"
 		return s
 	}
 	s.Certificate, s.Leverance = c.Number, c.Leverance
-	s.State, s.Revised = cmp.Or(c.Calendar[c.Leverance].State, sinks.Provisional), c.Calendar[c.Leverance].Revised
+	s.State = cmp.Or(c.Calendar[c.Leverance].State, sinks.Provisional)
+	for day, d := range c.Calendar {
+		if d.Revised > 0 {
+			s.Revised[day] = d.Revised
+		}
+	}
 	for _, t := range c.Tables {
 		if t.Current != nil {
 			s.Rows += t.Current.Rows
@@ -174,12 +181,8 @@ func (in *installation) statusTable(units []unitStatus, systems []streamStatus) 
 			continue
 		}
 		closed++
-		state := u.State
-		if u.Revised > 0 {
-			state += fmt.Sprintf(", revideret %d", u.Revised)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%d\t%d\n", u.Kommune, in.kommuneName(u.Kommune), u.Area, u.Certificate,
-			u.Leverance, state, u.Rows, u.Parked)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%d\t%d\n", u.Kommune, in.kommuneName(u.Kommune),
+			u.Area, u.Certificate, u.Leverance, u.State, u.Rows, u.Parked)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -187,21 +190,29 @@ func (in *installation) statusTable(units []unitStatus, systems []streamStatus) 
 	if n := len(units) - closed; n > 0 {
 		in.out.Printf("%d more units have an agreement and nothing delivered yet\n", n)
 	}
-	for _, u := range units {
-		for _, m := range u.Missing {
-			in.out.Printf("mangler  %s %s  %s\n", u.Kommune, u.Area, m)
-		}
-	}
+	in.remarks(units)
 	for _, s := range systems {
 		switch {
 		case s.Problem != "":
-			in.out.Printf("system   %s: %d journal entries; %s\n", s.System, s.Entries, s.Problem)
+			in.out.Printf("system     %s: %d journal entries; %s\n", s.System, s.Entries, s.Problem)
 		default:
-			in.out.Printf("system   %s: %d journal entries, %d published records not journalled yet\n", s.System,
+			in.out.Printf("system     %s: %d journal entries, %d published records not journalled yet\n", s.System,
 				s.Entries, s.Behind)
 		}
 	}
 	return nil
+}
+
+// remarks names what the table of states cannot: what days lack, and which were changed by late rows.
+func (in *installation) remarks(units []unitStatus) {
+	for _, u := range units {
+		for _, m := range u.Missing {
+			in.out.Printf("mangler    %s %s  %s\n", u.Kommune, u.Area, m)
+		}
+		for _, day := range slices.Sorted(maps.Keys(u.Revised)) {
+			in.out.Printf("revideret  %s %s  %s: %d\n", u.Kommune, u.Area, day, u.Revised[day])
+		}
+	}
 }
 
 // kommuneName is the municipality's name today.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,7 +80,7 @@ func newInstallation(c *cobra.Command, cfg *config, clock func() time.Time) (*in
 	for d := range in.datasets {
 		known[d] = true
 	}
-	if in.agreements, err = loadAgreements(cfg.Agreements, in.lists, known); err != nil {
+	if in.agreements, err = loadAgreements(cfg.Agreements, in.lists, known, systemNames(builtin)); err != nil {
 		return nil, err
 	}
 	if in.registry, err = openRegistry(cfg, builtin); err != nil {
@@ -108,6 +110,19 @@ func (in *installation) loadDatasets(files []fs.FS) error {
 		}
 	}
 	return nil
+}
+
+// systemNames is every system that has schemas, but for our own.
+func systemNames(files []fs.FS) []string {
+	all := map[string]bool{}
+	for _, f := range files {
+		folders, _ := fs.ReadDir(f, "systems") // an overlay may have none
+		for _, d := range folders {
+			all[d.Name()] = d.Name() != "flis"
+		}
+	}
+	maps.DeleteFunc(all, func(_ string, is bool) bool { return !is })
+	return slices.Sorted(maps.Keys(all))
 }
 
 func openRegistry(cfg *config, files []fs.FS) (avro.Registry, error) {
