@@ -104,6 +104,7 @@ type Row struct {
 	Snapshot   string  // id of a snapshot that spans several records; "" = this record is the whole of it
 	Count      int64   // of a snapshot over several records: its members; of a seal: its records
 	Absent     Absent
+	Digest     int64  // of the raw record's value: with EventID it tells a record sent again from a conflicting one
 	Payload    []byte // Avro of the domain record; at ordinal 0 the raw value
 
 	Headers   []byte // ordinal 0: the headers, as JSON [[name, value in base64] …]

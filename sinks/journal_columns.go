@@ -111,6 +111,7 @@ func journalColumns() []journalColumn {
 		textColumn("oejebliksbillede", codes, false, func(r *row) *string { return &r.Snapshot }),
 		numberColumn("antal", parquet.Int64, false, func(r *row) *int64 { return &r.Count }),
 		textColumn("fravaer", codes, false, func(r *row) *schemas.Absent { return &r.Absent }),
+		numberColumn("aftryk", parquet.Int64, false, func(r *row) *int64 { return &r.Digest }),
 		blobColumn("indhold", func(r *row) *[]byte { return &r.Payload }),
 		blobColumn("headere", func(r *row) *[]byte { return &r.Headers }),
 		blobColumn("raa_noegle", func(r *row) *[]byte { return &r.RawKey }),

@@ -84,7 +84,7 @@ func recordTexts(r *schemas.Row) [10]recordText {
 	}
 }
 
-func recordNumbers(r *schemas.Row) [10]int64 {
+func recordNumbers(r *schemas.Row) [11]int64 {
 	return [...]int64{
 		r.Offset,
 		int64(r.Ordinal),
@@ -96,6 +96,7 @@ func recordNumbers(r *schemas.Row) [10]int64 {
 		int64(r.Stated),
 		r.Sequence,
 		r.Count,
+		r.Digest,
 	}
 }
 
@@ -129,7 +130,7 @@ func decodeRecord(record []byte, strings *internTable) (r schemas.Row, err error
 		}
 		rest = rest[used+int(l):]
 	}
-	var x [10]int64
+	var x [11]int64
 	for i := range x {
 		n, used := binary.Varint(rest)
 		if used <= 0 {
@@ -140,15 +141,10 @@ func decodeRecord(record []byte, strings *internTable) (r schemas.Row, err error
 	if len(rest) == 0 {
 		return r, errRecord
 	}
-	r.Offset, r.Ordinal, r.Generation, r.Leverance = x[0], int32(
-		x[1],
-	), int32(
-		x[2],
-	), schemas.Day(
-		x[3],
-	)
+	r.Offset, r.Ordinal, r.Generation = x[0], int32(x[1]), int32(x[2])
+	r.Leverance = schemas.Day(x[3])
 	r.From, r.To, r.Registered = schemas.Day(x[4]), schemas.Day(x[5]), schemas.Instant(x[6])
-	r.Stated, r.Sequence, r.Count = schemas.Instant(x[7]), x[8], x[9]
+	r.Stated, r.Sequence, r.Count, r.Digest = schemas.Instant(x[7]), x[8], x[9], x[10]
 	r.Background = rest[0]&flagBackground != 0
 	if rest[0]&flagPayload != 0 {
 		r.Payload = append([]byte{}, rest[1:]...)

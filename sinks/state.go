@@ -273,6 +273,7 @@ func stateColumns() []journalColumn {
 		text("oejebliksbillede", codes, func(r *row) *string { return &r.Snapshot }),
 		long("antal", func(r *row) *int64 { return &r.Count }),
 		textColumn("fravaer", codes, false, func(r *row) *schemas.Absent { return &r.Absent }),
+		long("aftryk", func(r *row) *int64 { return &r.Digest }),
 		blobColumn("indhold", func(r *row) *[]byte { return &r.Payload }),
 	}
 }

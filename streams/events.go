@@ -161,10 +161,26 @@ func (f *Feed) eventKey(e *CloudEvent) []byte {
 	if id == "" {
 		return nil
 	}
-	if strings.Contains(strings.ToLower(name), "cpr") || len(id) == 10 || len(id) == 11 {
+	if personal(name, id) {
 		return f.entityKey(id)
 	}
 	return []byte(id)
+}
+
+// personal says whether an entity id is, or could be, a personal number: by its field's name, else by its form.
+func personal(name, id string) bool {
+	name = strings.ToLower(name)
+	for _, word := range []string{"cpr", "pnr", "person", "patient", "borger"} {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	digits := strings.Replace(id, "-", "", 1)
+	if len(digits) != 10 || strings.Trim(digits, "0123456789") != "" {
+		return false
+	}
+	day, month := digits[:2], digits[2:4]
+	return (day >= "01" && day <= "31" || day >= "61" && day <= "91") && month >= "01" && month <= "12"
 }
 
 // firstField gives the name and text of an object's first field; both empty where that is no text or number.

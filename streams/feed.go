@@ -34,6 +34,7 @@ type Unit struct {
 	Nr      int64
 	Entity  string // what the record is about, never published in clear
 	Content []byte // holds until the next unit
+	StandIn string // SHA-256 and size of a content that is too large for the topic; Content is then empty
 }
 
 // Feed publishes deliveries. Not safe for concurrent use.
@@ -74,6 +75,11 @@ func (f *Feed) Units(ctx context.Context, d Delivery, units iter.Seq2[Unit, erro
 		}
 		m := Message{Topic: topic, Key: f.entityKey(u.Entity), Value: d.envelope(id, u),
 			Headers: d.headers(d.SHA256+"-"+strconv.FormatInt(u.Nr, 10), d.Event, f.Clock())}
+		if u.StandIn != "" {
+			m.Headers = append(m.Headers, transforms.Header{Name: "flis_erstatning", Value: []byte(u.StandIn)})
+			sent.Bad = append(sent.Bad, schemas.Reject(schemas.CodeBudget, "unit "+strconv.FormatInt(u.Nr, 10),
+				"have the source split it", "is larger than the topic takes; its hash and size go in its place"))
+		}
 		if err := f.add(ctx, m); err != nil {
 			return sent, err
 		}

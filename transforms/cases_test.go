@@ -67,6 +67,7 @@ type event struct {
 	Sequence      string          `json:"sequence"`
 	FlisLeverance string          `json:"flis_leverance"`
 	FlisKommune   string          `json:"flis_kommune"`
+	StandIn       string          `json:"stand_in"` // header flis_erstatning
 	Data          json.RawMessage `json:"data"`
 	Raw           string          `json:"raw"`
 	Null          bool            `json:"null"`
@@ -84,7 +85,7 @@ func (w *world) record(t testing.TB, input []byte) *transforms.Record {
 	for _, h := range [][2]string{{"ce_id", e.ID}, {"ce_source", e.Source}, {"ce_type", e.Type},
 		{"ce_time", e.Time},
 		{"ce_sequence", e.Sequence}, {"flis_leverance", e.FlisLeverance}, {"flis_kommune",
-			e.FlisKommune}} {
+			e.FlisKommune}, {"flis_erstatning", e.StandIn}} {
 		if h[1] != "" {
 			r.Headers = append(r.Headers, transforms.Header{Name: h[0], Value: []byte(h[1])})
 		}

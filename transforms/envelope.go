@@ -19,6 +19,7 @@ const (
 	headerSequence  = "ce_sequence"
 	headerLeverance = "flis_leverance"
 	headerKommune   = "flis_kommune"
+	headerStandIn   = "flis_erstatning" // SHA-256 and size of a unit too large to be sent
 )
 
 // Window of flis_leverance about the day of arrival (design.md section 6, Leverance).
@@ -27,8 +28,11 @@ const (
 	daysAhead = 1
 )
 
+// timeAhead is how far a ce_time may lie after the arrival: a statement of the future would win over all that come.
+const timeAhead = schemas.Instant(24 * 60 * 60 * 1_000_000)
+
 // maxHeader is how long one of our headers may be, in bytes; others are kept whatever their length.
-const maxHeader = 512 // bytes of one of our headers
+const maxHeader = 512
 
 // envelope is the headers of a record, read.
 type envelope struct {
@@ -40,6 +44,7 @@ type envelope struct {
 	leverance  schemas.Day
 	kommune    schemas.Kommunekode // flis_kommune; "" = not said
 	named      string              // the municipality as ce_source names it; "" = none
+	standIn    bool                // the record stands for a unit too large to be sent
 	findings   []*schemas.Finding
 }
 
@@ -109,6 +114,8 @@ func headerBit(name string) int {
 		return 32
 	case headerKommune:
 		return 64
+	case headerStandIn:
+		return 128
 	}
 	return 0
 }
@@ -159,6 +166,8 @@ func (e *envelope) read(t *topic, h *Header) {
 			return
 		}
 		e.kommune = k
+	case headerStandIn:
+		e.standIn = true
 	}
 }
 
@@ -171,6 +180,9 @@ func (e *envelope) check(t *topic, r *Record) {
 	if !e.ofTopic {
 		e.reject(headerType, "send the event of the topic: "+t.event,
 			"is missing or not the event of this topic")
+	}
+	if e.time > r.Arrived+timeAhead {
+		e.reject(headerTime, "set the sender's clock", "lies more than a day after the arrival")
 	}
 	if r.Value == nil && e.kommune == "" {
 		e.reject(headerKommune, "send the municipality of what is deleted",

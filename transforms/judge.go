@@ -1,6 +1,7 @@
 package transforms
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"strings"
@@ -60,6 +61,10 @@ func (v *verdict) judge() error {
 	}
 	v.m.system = v.t.system.name
 	v.envelope()
+	if v.env.standIn {
+		v.park(schemas.Reject(schemas.CodeBudget, headerStandIn, "have the source split the unit",
+			"the unit is larger than the topic takes; only its hash and size were sent"))
+	}
 	if !v.m.parked {
 		v.findSender()
 	}
@@ -279,6 +284,10 @@ func malformed(err error) *schemas.Finding {
 
 // settle writes the verdict to the rows. Findings of a record that is not parked are warnings.
 func (v *verdict) settle() {
+	sum := sha256.Sum256(v.r.Value)
+	for i := v.first; i < len(v.rows); i++ {
+		v.rows[i].Digest = int64(binary.BigEndian.Uint64(sum[:]))
+	}
 	if fs := v.m.findings; len(fs) > 0 {
 		texts := make([]string, len(fs))
 		for i, f := range fs {

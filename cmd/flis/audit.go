@@ -26,7 +26,7 @@ proved, and each difference. Exit code 1 when there is one.`,
 		Example: `  flis audit --dir flis-demo`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			in, err := openInstallation(c)
+			in, err := openExisting(c)
 			if err != nil {
 				return err
 			}

@@ -105,7 +105,7 @@ func (w *badWorld) quiet(numbers ...string) {
 	said := w.said.String()
 	require.NotEmpty(w.t, said)
 	for _, n := range numbers {
-		for _, form := range []string{n, n[:6] + "-" + n[6:], n[:6], n[6:] + " "} {
+		for _, form := range []string{n, n[:6] + "-" + n[6:]} {
 			require.NotContains(w.t, said, form, "a personal number must not be said")
 		}
 	}

@@ -69,7 +69,7 @@ func TestFullDisk(t *testing.T) {
 		out, errOut, code := flis(t, "run", "--once", "--dir", w.dir)
 		require.Equal(t, 1, code, "%s%s", out, errOut)
 		require.Equal(t, 1, strings.Count(errOut, "\n"), "one clear line, not\n%s", errOut)
-		says(t, errOut, "no space left on device")
+		says(t, errOut, "no space left on device", "the disk is full; make room", w.dir)
 		require.NoError(t, os.Remove(ballast))
 		w.run()
 		for _, n := range numbers {
@@ -264,6 +264,9 @@ func TestFlippedBits(t *testing.T) {
 		w.oneLine(1, []string{filepath.Base(journal)}, "parked", "list")
 	})
 	for _, c := range w.files("levering/bevis/0101/borger/*.json") {
+		if strings.HasSuffix(c, "/00000002.json") {
+			continue // no later one names the newest's hash yet
+		}
 		w.whileFlipped(c, func(w *badWorld) {
 			says(w.t, w.flis(1, "audit"), "DIFFERENCE", "0101/borger")
 		})
@@ -333,9 +336,9 @@ func TestMissingCertificates(t *testing.T) {
 	require.Equal(t, 1, code, "a certificate in another's place is not read: %s", errOut)
 	require.NoError(t, os.WriteFile(last, newest, 0o600))
 	require.NoError(t, os.Remove(last))
-	says(t, w.flis(1, "audit"), "DIFFERENCE", "0101")
-	require.NoError(t, os.WriteFile(last, newest, 0o600))
-	w.flis(0, "audit")
+	says(t, w.flis(0, "audit"), "open", "0101/borger: close 3 is begun and has no certificate")
+	w.run()
+	require.FileExists(t, last, "the next close makes the one that was begun")
 	w.quiet(anna, bent, carl)
 }
 

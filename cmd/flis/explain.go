@@ -31,7 +31,7 @@ commas between, dates as yyyy-mm-dd. Files are named by the beginning of their S
     --dir flis-demo --table historik --format csv | sed -n 2p | cut -d, -f2)`,
 		Args: cobra.ExactArgs(3),
 		RunE: func(c *cobra.Command, args []string) error {
-			in, err := openInstallation(c)
+			in, err := openExisting(c)
 			if err != nil {
 				return err
 			}

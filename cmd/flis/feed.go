@@ -206,8 +206,11 @@ func unitsOf(x *cpr.File) iter.Seq2[streams.Unit, error] {
 	return func(yield func(streams.Unit, error) bool) {
 		stop := errors.New("stopped")
 		err := x.Units(func(u *cpr.Unit) error {
-			content := u.Content
-			if !yield(streams.Unit{Nr: u.Nr, Entity: u.PNR, Content: content}, nil) {
+			unit := streams.Unit{Nr: u.Nr, Entity: u.PNR, Content: u.Content}
+			if u.Content == nil {
+				unit.StandIn = fmt.Sprintf("%x %d", u.SHA256, u.Size)
+			}
+			if !yield(unit, nil) {
 				return stop
 			}
 			return nil

@@ -44,6 +44,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		return exitDone
 	}
 	if text := err.Error(); text != "" {
+		if errors.Is(err, syscall.ENOSPC) {
+			text += ": the disk is full; make room and give the command again, it goes on where it stopped"
+		}
 		fmt.Fprintln(errOut, "flis: "+text)
 	}
 	var code *exitError

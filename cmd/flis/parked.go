@@ -65,7 +65,7 @@ code.`,
 					return usage("--kommune: %w", err)
 				}
 			}
-			in, err := openInstallation(c)
+			in, err := openExisting(c)
 			if err != nil {
 				return err
 			}
@@ -93,7 +93,7 @@ begins with a hyphen.`,
   flis parked show $(flis parked list --dir flis-demo | head -1 | cut -d' ' -f1,3) --dir flis-demo`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			in, err := openInstallation(c)
+			in, err := openExisting(c)
 			if err != nil {
 				return err
 			}

@@ -174,9 +174,31 @@ func (in *installation) closeRound(ctx context.Context, closer *sinks.Closer, un
 	if n := len(report.Closed); n > 0 {
 		in.out.Printf("closed %d units\n", n)
 	}
-	var failed []error
-	for u, err := range report.Failed {
-		failed = append(failed, fmt.Errorf("close %s: %w", u, err))
+	return failures(report.Failed)
+}
+
+// failures is one error for units that failed for one reason, and one for all when the disk is full.
+func failures(failed map[schemas.Unit]error) error {
+	units := slices.SortedFunc(maps.Keys(failed), func(a, b schemas.Unit) int {
+		return strings.Compare(a.String(), b.String())
+	})
+	byText := map[string][]schemas.Unit{}
+	for _, u := range units {
+		if errors.Is(failed[u], syscall.ENOSPC) {
+			return fmt.Errorf("close %s: %w", u, failed[u])
+		}
+		byText[failed[u].Error()] = append(byText[failed[u].Error()], u)
 	}
-	return errors.Join(failed...)
+	var all []error
+	for _, u := range units {
+		same := byText[failed[u].Error()]
+		switch {
+		case same[0] != u:
+		case len(same) > 1:
+			all = append(all, fmt.Errorf("close %s and %d more units: %w", u, len(same)-1, failed[u]))
+		default:
+			all = append(all, fmt.Errorf("close %s: %w", u, failed[u]))
+		}
+	}
+	return errors.Join(all...)
 }

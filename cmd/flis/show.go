@@ -48,7 +48,7 @@ of them is kept or logged.`,
 			if err != nil {
 				return err
 			}
-			in, err := openInstallation(c)
+			in, err := openExisting(c)
 			if err != nil {
 				return err
 			}

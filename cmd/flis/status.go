@@ -32,7 +32,7 @@ has passed; what is missing is named). "revideret n": late rows changed the day 
 			if format != "table" && format != "json" {
 				return usage("--format %q: want table or json", format)
 			}
-			in, err := openInstallation(c)
+			in, err := openExisting(c)
 			if err != nil {
 				return err
 			}

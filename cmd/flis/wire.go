@@ -58,6 +58,18 @@ func openInstallation(c *cobra.Command) (*installation, error) {
 	return newInstallation(c, cfg, time.Now)
 }
 
+// openExisting is openInstallation for verbs that only read: they make no folder.
+func openExisting(c *cobra.Command) (*installation, error) {
+	cfg, err := loadConfig(c.Flags())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(cfg.Dir, internalName)); err != nil {
+		return nil, fmt.Errorf("there is nothing in %s yet: feed a delivery and run flis run --once, or name another --dir", cfg.Dir)
+	}
+	return newInstallation(c, cfg, time.Now)
+}
+
 // newInstallation puts the parts together. The clock is the only source of the present time.
 func newInstallation(c *cobra.Command, cfg *config, clock func() time.Time) (*installation, error) {
 	in := &installation{cfg: cfg, clock: clock, out: c}

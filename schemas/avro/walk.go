@@ -8,7 +8,7 @@ import (
 // Limits of one datum.
 const (
 	// MaxItems is how many items all arrays and maps of a datum may hold together.
-	MaxItems = 10_000
+	MaxItems = 100_000
 	// MaxBytes is the greatest datum: the limit of a topic's records.
 	MaxBytes = 16 << 20
 )
@@ -216,7 +216,7 @@ func (w *walker) block() (count int64, end int, ok bool) {
 	}
 	if count < 0 || count > int64(MaxItems-w.items) { // the least int64 has no positive
 		w.fault.Budget = true
-		return 0, 0, w.fail("holds more items than the limit of 10000")
+		return 0, 0, w.fail("holds more items than the limit of 100000")
 	}
 	if count > int64(len(w.data)-w.pos) {
 		return 0, 0, w.fail("claims more items than there are bytes")

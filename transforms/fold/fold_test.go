@@ -180,3 +180,20 @@ func long(n int) (rows, snapshots []schemas.Row) {
 	}
 	return rows, snapshots
 }
+
+// TestSameIDOtherContent: a record that comes again under its id with other content is another record, and what it
+// lacks is taken back.
+func TestSameIDOtherContent(t *testing.T) {
+	snapshot := func(offset, digest int64) schemas.Row {
+		return schemas.Row{System: "cura", EventID: "a", Stream: "c/t/0", Offset: offset, Sequence: offset, Ordinal: 1,
+			Digest: digest, Op: schemas.OpSnapshot, Scope: "p", From: schemas.Always, To: schemas.Open}
+	}
+	member := schemas.Row{System: "cura", EventID: "a", Stream: "c/t/0", Offset: 1, Sequence: 1, Ordinal: 2, Digest: 7,
+		Op: schemas.OpUpsert, Scope: "p", Key: "k", From: 10, To: schemas.Open, Payload: []byte("x")}
+	again := member
+	again.Offset, again.Sequence = 2, 2
+	require.Len(t, fold.Key(schemas.State, []schemas.Row{member, again}, []schemas.Row{snapshot(1, 7), snapshot(2, 7)}), 1,
+		"sent again")
+	require.Empty(t, fold.Key(schemas.State, []schemas.Row{member}, []schemas.Row{snapshot(1, 7), snapshot(2, 8)}),
+		"the second lacks the key")
+}
