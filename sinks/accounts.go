@@ -1,7 +1,6 @@
 package sinks
 
 import (
-	"hash/fnv"
 	"slices"
 	"strings"
 
@@ -174,7 +173,7 @@ func (a *Accounts) record(r *schemas.Row) {
 		set = &idSet{fresh: map[uint64]idInfo{}}
 		a.ids[r.Kommune] = set
 	}
-	id := fingerprint([]byte(r.EventID))
+	id := fingerprint(r.EventID)
 	info := newIDInfo(r.Leverance, contentOf(r), classOf(r.Outcome))
 	old, ok := set.find(id)
 	if !ok || old.day() < a.newest-DuplicateDays {
@@ -245,19 +244,19 @@ func classOf(o schemas.Outcome) uint8 {
 	return classParked
 }
 
-func fingerprint(b []byte) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write(b)
-	return h.Sum64()
+// fingerprint is FNV-1a of 64 bits, the same in every process.
+func fingerprint(s string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h
 }
 
-// contentOf is a fingerprint of the record's value; 0 where the reader left values out.
+// contentOf is what is held of the digest of the record's value.
 func contentOf(r *schemas.Row) uint32 {
-	if r.Payload == nil {
-		return 0
-	}
-	f := fingerprint(r.Payload)
-	return uint32(f^f>>32)&contentMask | 1
+	d := uint64(r.Digest)
+	return uint32(d^d>>32) & contentMask
 }
 
 // fileDigits is the length of a SHA-256 in hex.

@@ -75,15 +75,30 @@ func (s *idSet) add(id uint64, info idInfo) {
 
 // merge keeps, of an id that is in both parts, the fresh one.
 func (s *idSet) merge() {
-	s.sorted = slices.DeleteFunc(s.sorted, func(e idEntry) bool {
-		_, again := s.fresh[e.id]
-		return again
-	})
-	s.sorted = slices.Grow(s.sorted, len(s.fresh))
+	fresh := make([]idEntry, 0, len(s.fresh))
+	again := 0
 	for id, info := range s.fresh {
-		s.sorted = append(s.sorted, idEntry{id, info})
+		fresh = append(fresh, idEntry{id, info})
+		if _, ok := s.search(id); ok {
+			again++
+		}
 	}
-	slices.SortFunc(s.sorted, func(a, b idEntry) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(fresh, func(a, b idEntry) int { return cmp.Compare(a.id, b.id) })
+	i, k := len(s.sorted)-1, len(fresh)-1
+	at := len(s.sorted) + len(fresh) - again
+	s.sorted = slices.Grow(s.sorted, len(fresh))[:at]
+	for at--; k >= 0; at-- { // from behind, so that nothing is overwritten before it is read
+		if i >= 0 && s.sorted[i].id > fresh[k].id {
+			s.sorted[at] = s.sorted[i]
+			i--
+			continue
+		}
+		if i >= 0 && s.sorted[i].id == fresh[k].id {
+			i--
+		}
+		s.sorted[at] = fresh[k]
+		k--
+	}
 	clear(s.fresh)
 }
 

@@ -22,8 +22,8 @@ type Events interface {
 	Version() int64
 	// EntryHash is the SHA-256 of the bytes of an entry.
 	EntryHash(ctx context.Context, version int64) (string, error)
-	// Rows hands fn the rows of the entries in (from, to]: records (ordinal 0) with
-	// value, seals and heartbeats; and, if wanted, the statements with their payload. A row is
+	// Rows hands fn the rows of the entries in (from, to]: records (ordinal 0, without
+	// value), seals and heartbeats; and, if wanted, the statements with their payload. A row is
 	// valid until fn returns.
 	Rows(ctx context.Context, from, to int64, statements bool, fn func(*schemas.Row) error) error
 }

@@ -48,12 +48,26 @@ func (e journalEvents) EntryHash(ctx context.Context, version int64) (string, er
 	return hashOf(data), nil
 }
 
-// Rows reads the values of records too: by them the accounts tell a record that comes again from
-// one that comes with other content under the same id.
+// Rows reads values of statements only: those of records are the bulk of a journal.
 func (e journalEvents) Rows(ctx context.Context, from, to int64, statements bool,
 	fn func(*schemas.Row) error) error {
-	if err := e.Scan(ctx, from, to, Want{Raw: true, Payload: true}, fn); err != nil {
+	if err := e.Scan(ctx, from, to, Want{Raw: true, Columns: recordColumns()}, fn); err != nil {
 		return err
 	}
-	return e.Scan(ctx, from, to, Want{Events: true, Payload: statements}, fn)
+	return e.Scan(ctx, from, to,
+		Want{Events: true, Payload: statements, Columns: statementColumns()}, fn)
+}
+
+// recordColumns is what the accounts count a record by.
+func recordColumns() []string {
+	return []string{"loebenr", "haendelse_id", "haendelse", "leverance", "udfald", "kommunekode",
+		"datasaet", "operation", "aftryk"}
+}
+
+// statementColumns is what a statement says, and what a seal does; not how it was read.
+func statementColumns() []string {
+	return []string{"stroem", "stroem_offset", "loebenr", "generation", "kilde_system",
+		"haendelse_id", "haendelse", "leverance", "udfald", "kommunekode", "datasaet", "noegle",
+		"omfang", "operation", "gyldig_fra", "gyldig_til", "kilde_registreret", "udsagt",
+		"sekvens", "baggrund", "oejebliksbillede", "antal", "fravaer", "indhold", "aftryk"}
 }

@@ -160,6 +160,20 @@ type reach struct {
 	from int64
 }
 
+// reaches are the units that read a journal: all of an area for rows of no single municipality,
+// one for the others.
+type reaches struct {
+	areas map[schemas.Area][]reach
+	units map[schemas.Unit][]reach
+}
+
+func (x *reaches) of(u schemas.Unit) []reach {
+	if u.Kommune == schemas.National {
+		return x.areas[u.Area]
+	}
+	return x.units[u]
+}
+
 // readSystem reads a journal in stretches inside of which no unit's position and not the
 // accounts' lies, so that each row goes to exactly those who have not seen it.
 func (p *pass) readSystem(ctx context.Context, system schemas.System) error {
@@ -167,15 +181,17 @@ func (p *pass) readSystem(ctx context.Context, system schemas.System) error {
 	accounts := p.accounts(system, to)
 	starts := []int64{accounts.Version}
 	var all []reach
-	reaches := map[schemas.Area][]reach{}
+	readers := &reaches{map[schemas.Area][]reach{}, map[schemas.Unit][]reach{}}
 	for _, s := range p.units {
 		if !slices.Contains(s.systems, system) {
 			continue
 		}
 		from := max(s.from(system), p.quietUntil(s, system))
 		starts = append(starts, from)
-		reaches[s.unit.Area] = append(reaches[s.unit.Area], reach{s.unit, from})
-		all = append(all, reach{s.unit, from})
+		x := reach{s.unit, from}
+		readers.areas[s.unit.Area] = append(readers.areas[s.unit.Area], x)
+		readers.units[s.unit] = []reach{x}
+		all = append(all, x)
 	}
 	slices.Sort(starts)
 	starts = slices.DeleteFunc(slices.Compact(starts), func(v int64) bool { return v >= to })
@@ -187,7 +203,7 @@ func (p *pass) readSystem(ctx context.Context, system schemas.System) error {
 		counts := from >= accounts.Version
 		wanted := slices.ContainsFunc(all, func(x reach) bool { return x.from <= from })
 		err := p.turn.journals[system].Rows(ctx, from, end, wanted, func(r *schemas.Row) error {
-			return p.take(r, from, counts, accounts, reaches)
+			return p.take(r, from, counts, accounts, readers)
 		})
 		if err != nil {
 			delete(p.turn.closer.accounts, system) // half a stretch is counted
@@ -230,7 +246,7 @@ func (p *pass) quietUntil(s *standing, system schemas.System) int64 {
 const progressEvery = 100_000
 
 func (p *pass) take(r *schemas.Row, from int64, counts bool, accounts *Accounts,
-	reaches map[schemas.Area][]reach) error {
+	readers *reaches) error {
 	if p.rows++; p.rows%progressEvery == 0 {
 		p.turn.closer.deps.Progress(Progress{Rows: p.rows})
 	}
@@ -242,8 +258,8 @@ func (p *pass) take(r *schemas.Row, from int64, counts bool, accounts *Accounts,
 	}
 	u := schemas.Unit{Kommune: r.Kommune, Area: r.Dataset.Area()}
 	added := false
-	for _, x := range reaches[u.Area] {
-		if x.from > from || x.unit != u && u.Kommune != schemas.National {
+	for _, x := range readers.of(u) {
+		if x.from > from {
 			continue
 		}
 		if x.unit == u {

@@ -27,6 +27,7 @@ type closeSim struct {
 	actors  []*closeActor
 	started int
 	fail    float64 // chance of a fault at an operation
+	rounds  int     // of each closer
 	make    func(st store.Store) *Closer
 	step    func()
 }
@@ -37,7 +38,7 @@ type closeActor struct {
 	op     store.Op
 }
 
-const simRounds, simClosers = 4, 3
+const simClosers = 3
 
 func (s *closeSim) hook(a *closeActor) store.Hook {
 	return func(op store.Op, _ string) store.Fault {
@@ -79,7 +80,7 @@ func (s *closeSim) act(ctx context.Context, a *closeActor) {
 	defer func() { a.pause <- false }()
 	handle := s.shared.With(s.hook(a))
 	c := s.make(handle)
-	for range simRounds {
+	for range s.rounds {
 		report, err := c.Round(ctx, s.w.now, nil)
 		if report == nil || crashed(err, report) {
 			handle = s.shared.With(s.hook(a))
@@ -168,7 +169,7 @@ func (s *closeSim) settle(ctx context.Context) error {
 
 func simulateClose(seed uint64, m closeMistake) error {
 	s := &closeSim{rng: rand.New(rand.NewPCG(seed, 1)), w: newCloseWorld(seed),
-		shared: store.NewMemory(), mistake: m,
+		shared: store.NewMemory(), rounds: 4, mistake: m,
 		fail: []float64{0, 0.01, 0.04}[seed%3]}
 	s.make, s.step = s.process, s.w.step
 	for range 6 {

@@ -200,7 +200,7 @@ func TestCloseWithRealTablesSideBySide(t *testing.T) {
 	t.Parallel()
 	for seed := range closeSeeds(t) / 60 {
 		r := newRealClose(t, seed)
-		s := &closeSim{rng: rand.New(rand.NewPCG(seed, 3)), w: r.w, shared: r.mem, fail: 0.005,
+		s := &closeSim{rng: rand.New(rand.NewPCG(seed, 3)), w: r.w, shared: r.mem, fail: 0.005, rounds: 2,
 			make: func(st store.Store) *Closer {
 				d := r.deps(st)
 				d.Workers = 1

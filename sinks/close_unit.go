@@ -147,7 +147,8 @@ func (u *unitClose) olderState(ctx context.Context, d schemas.Day) (DayState, er
 }
 
 // leverance is the greatest day in play, never less than that of the certificate before; Always =
-// none in play.
+// none in play. What comes late to a day that has its final state is known from today on: what was
+// delivered on that day stays what was delivered.
 func (u *unitClose) leverance() schemas.Day {
 	day := schemas.Always
 	for d := range u.pass.tally[u.unit] {
@@ -165,7 +166,11 @@ func (u *unitClose) leverance() schemas.Day {
 	if u.before == nil || day == schemas.Always {
 		return day
 	}
-	return max(day, u.before.LeveranceDay())
+	last := u.before.LeveranceDay()
+	if day <= last && u.before.Calendar[u.before.Leverance].final() {
+		day = u.claim.Now.Day()
+	}
+	return max(day, last)
 }
 
 // newAgreements says whether the unit is to be cut otherwise than before.

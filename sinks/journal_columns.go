@@ -3,6 +3,7 @@ package sinks
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -31,15 +32,7 @@ type journalColumn struct {
 	setB func(*schemas.Row, []byte)
 }
 
-// columnPart says which columns a reader needs.
-type columnPart uint8
-
-const (
-	columnsAll   columnPart = iota // everything
-	columnsLight                   // without payload, headers and raw key
-)
-
-// heavy are the columns that columnsLight leaves out.
+// heavy are the columns that only a scan with payload reads.
 func (c *journalColumn) heavy() bool { return c.blob != nil }
 
 // field is the column as Parquet and Delta have it. Bytes may be null, for a null value is not an
@@ -178,18 +171,10 @@ func fieldsOf(cols []journalColumn) []parquet.Field {
 }
 
 // columnsOf keeps the order of the format; a scan reads only what is in it.
-func columnsOf(p columnPart) []journalColumn {
-	all := journalColumns()
-	if p == columnsAll {
-		return all
-	}
-	light := all[:0]
-	for _, c := range all {
-		if !c.heavy() {
-			light = append(light, c)
-		}
-	}
-	return light
+func columnsOf(w *Want) []journalColumn {
+	return slices.DeleteFunc(journalColumns(), func(c journalColumn) bool {
+		return !w.Payload && c.heavy() || len(w.Columns) > 0 && !slices.Contains(w.Columns, c.name)
+	})
 }
 
 // writeParquet makes one row group of the batch: an entry's size bounds it already.

@@ -22,6 +22,9 @@ type Want struct {
 	// Datasets limits the events to these and to snapshots of their whole areas; rows that name
 	// no dataset (seals, heartbeats, parked parts) always come. None = no limit.
 	Datasets []schemas.DatasetName
+	// Columns limits what is read of a row to these columns of the format; the rest of it is
+	// zero, and costs nothing. None = no limit.
+	Columns []string
 }
 
 func (w *Want) takes(r *schemas.Row) bool {
@@ -74,11 +77,7 @@ type journalScanner struct {
 }
 
 func (j *Journal) scanner(want Want) *journalScanner {
-	p := columnsLight
-	if want.Payload {
-		p = columnsAll
-	}
-	cols := columnsOf(p)
+	cols := columnsOf(&want)
 	return &journalScanner{j: j, want: want, fields: fieldsOf(cols), un: newRowUnpacker(cols)}
 }
 

@@ -71,7 +71,7 @@ func fullRow() schemas.Row {
 		Dataset: "aeldre.besoeg", Key: "a" + schemas.KeySeparator + "æ", Scope: "s", Op: schemas.OpSnapshot,
 		From: -30000, To: 3, Registered: 4, Stated: -5, Sequence: 1 << 60, Background: true, Snapshot: "b", Count: 6,
 		Absent: schemas.AbsentEnded, Payload: []byte{0}, Headers: []byte("[]"), RawKey: []byte{1},
-		Schema: "f", Canonical: "g"}
+		Schema: "f", Canonical: "g", Digest: -7}
 }
 
 func TestJournalRoundTrip(t *testing.T) {

@@ -285,7 +285,7 @@ func TestAccountsAreOfTheRows(t *testing.T) {
 	for i := range 30_000 {
 		rows = append(rows, schemas.Row{EventID: fmt.Sprint("//a|", i%9000), Kommune: "0101",
 			Outcome:   schemas.Accepted,
-			Leverance: first + schemas.Day(i/300), Payload: []byte{byte(i / 20_000)}})
+			Leverance: first + schemas.Day(i/300), Digest: int64(i / 20_000)})
 	}
 	whole, parts := NewAccounts(), NewAccounts()
 	for i := range rows {

@@ -3,6 +3,7 @@ package sinks
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -23,11 +24,15 @@ type sortedRows struct {
 	seen   int64
 }
 
-// span is a record in a chunk, and its key.
-type span struct{ chunk, from, to, key, keyEnd int32 }
+// span is a record in a chunk, and its key. word is bytes of the key that order compares: most
+// comparisons then stay in the spans.
+type span struct {
+	word                         uint64
+	chunk, from, to, key, keyEnd int32
+}
 
 const (
-	spanBytes  = 20
+	spanBytes  = 32
 	chunkBytes = 1 << 20
 )
 
@@ -48,7 +53,7 @@ func (s *sortedRows) add(key []byte, r *schemas.Row) error {
 	at := from + keyPlace((*c)[from:])
 	s.spans = append(
 		s.spans,
-		span{int32(s.filled - 1), int32(from), int32(len(*c)), int32(at), int32(at + len(key))},
+		span{0, int32(s.filled - 1), int32(from), int32(len(*c)), int32(at), int32(at + len(key))},
 	)
 	if s.held+len(s.spans)*spanBytes < s.budget {
 		return nil
@@ -103,14 +108,77 @@ func (s *sortedRows) spill() error {
 }
 
 // order keeps equal keys in the order in which they were added.
-func (s *sortedRows) order() {
-	slices.SortFunc(s.spans, func(a, b span) int {
-		return cmp.Or(
-			bytes.Compare(s.key(a), s.key(b)),
-			cmp.Compare(a.chunk, b.chunk),
-			cmp.Compare(a.from, b.from),
-		)
+func (s *sortedRows) order() { s.orderFrom(s.spans, 0) }
+
+const (
+	wordBytes = 8
+	orderFew  = 24 // so few are compared key by key
+)
+
+// orderFrom orders spans whose keys agree in the first bytes, word by word: by the word behind what
+// all have in common, then each run of equal words by what lies behind it.
+func (s *sortedRows) orderFrom(spans []span, agree int) {
+	depth, ends := s.common(spans, agree)
+	if ends || len(spans) <= orderFew {
+		slices.SortFunc(spans, s.compare)
+		return
+	}
+	for i := range spans {
+		spans[i].word = wordAt(s.key(spans[i]), depth)
+	}
+	slices.SortFunc(spans, func(a, b span) int {
+		return cmp.Or(cmp.Compare(a.word, b.word), compareAdded(a, b))
 	})
+	for from := 0; from < len(spans); {
+		to := from + 1
+		for to < len(spans) && spans[to].word == spans[from].word {
+			to++
+		}
+		if to > from+1 {
+			s.orderFrom(spans[from:to], depth+wordBytes)
+		}
+		from = to
+	}
+}
+
+// common is how many bytes all keys have in common, at least agree; ends: one key has no more.
+func (s *sortedRows) common(spans []span, agree int) (n int, ends bool) {
+	if len(spans) <= orderFew {
+		return agree, false
+	}
+	first := s.key(spans[0])
+	n = len(first)
+	shortest := n
+	for _, x := range spans {
+		k := s.key(x)
+		if shortest = min(shortest, len(k)); shortest <= agree {
+			return agree, true
+		}
+		if n = min(n, len(k)); !bytes.Equal(first[agree:n], k[agree:n]) {
+			for n = agree; first[n] == k[n]; n++ {
+			}
+		}
+	}
+	return n, shortest <= n
+}
+
+// wordAt is the key from a byte on, as a number that compares as the bytes do; what the key lacks
+// is zero.
+func wordAt(key []byte, from int) uint64 {
+	if len(key) >= from+wordBytes {
+		return binary.BigEndian.Uint64(key[from:])
+	}
+	var w [wordBytes]byte
+	copy(w[:], key[from:])
+	return binary.BigEndian.Uint64(w[:])
+}
+
+func (s *sortedRows) compare(a, b span) int {
+	return cmp.Or(bytes.Compare(s.key(a), s.key(b)), compareAdded(a, b))
+}
+
+func compareAdded(a, b span) int {
+	return cmp.Or(cmp.Compare(a.chunk, b.chunk), cmp.Compare(a.from, b.from))
 }
 
 // sort ends the adding. Many runs become few, so that a cursor needs few buffers.
@@ -206,7 +274,7 @@ type rowCursor struct {
 	prefix  []byte
 	heads   []head // a heap
 	err     error
-	strings internTable
+	strings recordInterns
 }
 
 type head struct {

@@ -13,7 +13,16 @@ import (
 
 // Keys compare as bytes. A text ends with 00 01, and a 00 in it is 00 FF, so that texts compare
 // as Go compares them.
-func appendText[T ~string](b []byte, s T) []byte {
+func appendText[T ~string | ~[]byte](b []byte, s T) []byte {
+	for i := range len(s) {
+		if s[i] == 0 {
+			return appendNulls(b, s)
+		}
+	}
+	return append(append(b, s...), 0, 1)
+}
+
+func appendNulls[T ~string | ~[]byte](b []byte, s T) []byte {
 	for i := range len(s) {
 		if b = append(b, s[i]); s[i] == 0 {
 			b = append(b, 0xff)
@@ -113,18 +122,21 @@ func keyPlace(record []byte) int {
 
 var errRecord = errors.New("read sorted rows: a record is damaged")
 
+// recordInterns is a table for each text field: a field's value is mostly that of the record before.
+type recordInterns [10]internTable
+
 // decodeRecord copies everything out of the record.
-func decodeRecord(record []byte, strings *internTable) (r schemas.Row, err error) {
+func decodeRecord(record []byte, strings *recordInterns) (r schemas.Row, err error) {
 	key := recordKey(record)
 	rest := record[keyPlace(record)+len(key):]
-	for _, s := range recordTexts(&r) {
+	for i, s := range recordTexts(&r) {
 		l, used := binary.Uvarint(rest)
 		if used <= 0 || uint64(len(rest)-used) < l {
 			return r, errRecord
 		}
 		text := rest[used : used+int(l)]
 		if *s.at = ""; s.few {
-			*s.at = strings.string(text)
+			*s.at = strings[i].string(text)
 		} else {
 			*s.at = string(text)
 		}

@@ -87,6 +87,28 @@ func TestSortedRowsAreWhatSortingGives(t *testing.T) {
 	require.Empty(t, left, "scratch files have no name")
 }
 
+// Keys that have much in common, end inside of others or are equal are where words could mislead.
+func TestManyKeysAreInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := newSortedRows("", 1<<20)
+		var keys []string
+		for i := range rapid.IntRange(2, 400).Draw(t, "n") {
+			key := strings.Repeat("same", rapid.IntRange(0, 3).Draw(t, "prefix")) +
+				rapid.StringOfN(rapid.SampledFrom([]rune{0, 1, 'a'}), 0, 12, -1).Draw(t, "key")
+			keys = append(keys, key)
+			require.NoError(t, s.add([]byte(key), &schemas.Row{Offset: int64(i), Key: key}))
+		}
+		slices.Sort(keys)
+		s.order()
+		for i, x := range s.spans {
+			require.Equal(t, keys[i], string(s.key(x)))
+			if i > 0 && keys[i-1] == keys[i] {
+				require.Negative(t, compareAdded(s.spans[i-1], x), "equal keys keep their order")
+			}
+		}
+	})
+}
+
 func TestScratchOfAnEarlierProcessIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	name := dir + "/" + strings.Replace(scratchPattern, "*", "1", 1)

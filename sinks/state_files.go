@@ -149,6 +149,8 @@ func (w *rangeWriter) row() error {
 	return w.flush()
 }
 
+// flush writes the batch as a row group: that of a file's end is small, and gathering would only
+// copy it.
 func (w *rangeWriter) flush() (err error) {
 	if w.scratch == nil {
 		if w.scratch, err = newScratch(w.dir); err != nil {
@@ -159,7 +161,7 @@ func (w *rangeWriter) flush() (err error) {
 		}
 	}
 	w.written += w.batch.Size()
-	err = w.writer.Write(w.batch)
+	err = w.writer.WriteGroup(w.batch)
 	w.batch.Reset()
 	return err
 }

@@ -21,8 +21,11 @@ type group struct {
 // merged is both, once each, in order; changed says whether new brought anything. Of the same row
 // twice that of least order stays.
 func (g *group) merged() (rows []schemas.Row, changed bool) {
-	if len(g.new) == 0 {
+	switch {
+	case len(g.new) == 0:
 		return g.old, false
+	case len(g.old) == 0 && onceInOrder(g.new):
+		return g.new, true
 	}
 	rows = slices.Concat(g.old, g.new)
 	slices.SortStableFunc(rows, func(a, b schemas.Row) int {
@@ -42,6 +45,25 @@ func (g *group) merged() (rows []schemas.Row, changed bool) {
 		return fold.CompareIdentity(&a, &b) == 0 && a.Key == b.Key &&
 			schemas.CompareOrder(&a, &b) == 0
 	})
+}
+
+// onceInOrder: a few rows that are in order and of which none is there twice.
+func onceInOrder(rows []schemas.Row) bool {
+	const few = 8
+	if len(rows) > few {
+		return false
+	}
+	for i := range rows {
+		if i > 0 && compareState(&rows[i-1], &rows[i]) >= 0 {
+			return false
+		}
+		for k := range i {
+			if fold.CompareIdentity(&rows[k], &rows[i]) == 0 && rows[k].Key == rows[i].Key {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func compareText(a, b string) int { return bytes.Compare([]byte(a), []byte(b)) }
@@ -87,12 +109,12 @@ func (r *stateReader) load() {
 		}
 		r.batch, r.at = b, 0
 	}
-	r.group = appendText(r.group[:0], schemas.System(r.batch.Vectors[stateSystem].Bytes(r.at)))
+	r.group = appendText(r.group[:0], r.batch.Vectors[stateSystem].Bytes(r.at))
 	name := stateKey
 	if r.part == partScopes {
 		name = stateScope
 	}
-	r.group = appendText(r.group, string(r.batch.Vectors[name].Bytes(r.at)))
+	r.group = appendText(r.group, r.batch.Vectors[name].Bytes(r.at))
 }
 
 func (r *stateReader) done() bool { return r.batch == nil }
@@ -136,6 +158,7 @@ type newRows struct {
 	part    part
 	cursors []*rowCursor
 	group   []byte
+	rows    []schemas.Row // memory of what take gave last
 }
 
 // head is the least group at hand; nil at the end.
@@ -160,8 +183,9 @@ func groupOf(key []byte) []byte {
 	return key[:end]
 }
 
+// take gives the rows of a group; the slice holds until the next call.
 func (n *newRows) take(key []byte) ([]schemas.Row, error) {
-	var rows []schemas.Row
+	rows := n.rows[:0]
 	for _, c := range n.cursors {
 		for !c.done() && bytes.Equal(groupOf(c.key()), key) {
 			r, err := c.row()
@@ -172,6 +196,7 @@ func (n *newRows) take(key []byte) ([]schemas.Row, error) {
 			c.advance()
 		}
 	}
+	n.rows = rows
 	return rows, n.err()
 }
 

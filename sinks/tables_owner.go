@@ -49,6 +49,10 @@ func (o ownership) fold(k schemas.Kind, rows []schemas.Row) (segments []fold.Seg
 		return nil, 0
 	}
 	spans := o[rows[0].System]
+	if uncut(k, rows, joined(spans)) {
+		return slices.DeleteFunc(fold.Key(k, rows, nil),
+			func(s fold.Segment) bool { return expired(k, &s, spans) }), 0
+	}
 	var statements, snapshots []schemas.Row
 	for i := range rows {
 		r := &rows[i]
@@ -68,6 +72,26 @@ func (o ownership) fold(k schemas.Kind, rows []schemas.Row) (segments []fold.Seg
 		segments,
 		func(s fold.Segment) bool { return expired(k, &s, spans) },
 	), cut
+}
+
+// uncut says that there are no snapshots, and that each upsert lies as a whole in time that its
+// system owns: then nothing is to be copied.
+func uncut(k schemas.Kind, rows []schemas.Row, spans []owned) bool {
+	for i := range rows {
+		r := &rows[i]
+		if r.Op == schemas.OpSnapshot {
+			return false
+		}
+		if r.Op == schemas.OpUpsert && !slices.ContainsFunc(spans, func(s owned) bool {
+			if k == schemas.Fact {
+				return s.from <= r.From && r.From < s.to
+			}
+			return s.from <= r.From && r.From < r.To && r.To <= s.to
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // clip appends the parts of a statement that its system owns. What says nothing is never cut:

@@ -20,6 +20,7 @@ type tableShape struct {
 	keys    []int // places of the key columns in fields
 	// places of the standard columns
 	from, registered, known, gone, system int
+	text, want, have                      []byte // room for keys: one goroutine has the shape
 }
 
 func newTableShape(d *schemas.Dataset, k schemas.Kommunekode) *tableShape {
@@ -116,13 +117,15 @@ func (s *tableShape) period(from schemas.Day) string {
 }
 
 // rowKey orders the rows of a table: system, key, begin.
-func rowKey(b []byte, system, key string, from schemas.Day) []byte {
+func rowKey[T ~string | ~[]byte](b []byte, system, key T, from schemas.Day) []byte {
 	return appendNumber(appendText(appendText(b, system), key), shownFrom(from))
 }
 
 // changeKey orders changes by period, then as the rows; what leaves comes before what enters.
+// The key holds until the next call.
 func (s *tableShape) changeKey(r *schemas.Row) []byte {
-	b := rowKey(appendText(nil, s.period(r.From)), string(r.System), r.Key, r.From)
+	b := rowKey(appendText(s.want[:0], s.period(r.From)), string(r.System), r.Key, r.From)
+	s.want = b
 	if r.Op == schemas.OpUpsert {
 		return append(b, 1)
 	}
@@ -131,24 +134,28 @@ func (s *tableShape) changeKey(r *schemas.Row) []byte {
 
 // keyAt is the rowKey of a row of the table.
 func (s *tableShape) keyAt(dst []byte, b *parquet.Batch, i int) []byte {
+	s.text = s.appendKey(s.text[:0], b, i)
 	return rowKey(
 		dst,
-		string(b.Vectors[s.system].Bytes(i)),
-		s.keyText(b, i),
+		b.Vectors[s.system].Bytes(i),
+		s.text,
 		schemas.Day(b.Vectors[s.from].Int(i)),
 	)
 }
 
 // keyText is the key that a row's columns spell.
 func (s *tableShape) keyText(b *parquet.Batch, i int) string {
-	var key []byte
+	return string(s.appendKey(nil, b, i))
+}
+
+func (s *tableShape) appendKey(key []byte, b *parquet.Batch, i int) []byte {
 	for n, k := range s.keys {
 		if n > 0 {
 			key = append(key, schemas.KeySeparator...)
 		}
 		key = s.appendKeyText(key, k, b.Vectors[k], i)
 	}
-	return string(key)
+	return key
 }
 
 // equalRows compares all that a row says, but when we knew it.
@@ -225,8 +232,9 @@ func (s *tableShape) appendRow(b *parquet.Batch, r *schemas.Row, known schemas.D
 	v[5].AppendString(string(r.System))
 	v[6].AppendInt(int64(r.Leverance))
 	v[7].AppendString(r.EventID)
-	want := rowKey(nil, string(r.System), r.Key, r.From)
-	if !bytes.Equal(want, s.keyAt(nil, b, b.Len()-1)) {
+	s.want = rowKey(s.want[:0], string(r.System), r.Key, r.From)
+	s.have = s.keyAt(s.have[:0], b, b.Len()-1)
+	if !bytes.Equal(s.want, s.have) {
 		return fmt.Errorf(
 			"payload of %s/%d/%d: its key columns do not spell its key",
 			r.Stream,

@@ -123,6 +123,9 @@ func (f *Feed) event(ctx context.Context, d Delivery, events []string, line []by
 		return Message{Topic: schemas.RawTopic(d.System, events[0]), Value: bytes.Clone(line),
 			Headers: d.noEnvelope(d.SHA256+"-linje-"+strconv.Itoa(nr), f.Clock())}, bad, nil
 	}
+	if e.FlisLeverance == "" {
+		e.FlisLeverance = d.Day.String() // as told; else the day of arrival
+	}
 	m.Headers = e.Headers()
 	topicEvent := e.Type
 	if e.Type != schemas.ControlEvent && !slices.Contains(events, e.Type) {

@@ -63,7 +63,7 @@ func (v *verdict) judge() error {
 	v.envelope()
 	if v.env.standIn {
 		v.park(schemas.Reject(schemas.CodeBudget, headerStandIn, "have the source split the unit",
-			"the unit is larger than the topic takes; only its hash and size were sent"))
+			"the unit is larger than the topic takes: only its hash and size were sent"))
 	}
 	if !v.m.parked {
 		v.findSender()

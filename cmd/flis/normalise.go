@@ -11,6 +11,7 @@ import (
 
 func normaliseCommand() *cobra.Command {
 	var once bool
+	var gap string
 	c := &cobra.Command{
 		Use:   "normalise",
 		Short: "Take what has been published into the journal",
@@ -24,6 +25,7 @@ never used: where to go on is read from the journal.`,
 			if err != nil {
 				return err
 			}
+			in.gap = gap
 			in.warnDefault()
 			return in.onBroker(c.Context(), func(cl *cluster) error {
 				if once || in.cfg.embedded() {
@@ -34,6 +36,7 @@ never used: where to go on is read from the journal.`,
 		},
 	}
 	c.Flags().BoolVar(&once, "once", false, "end when everything that is there has been journalled")
+	gapFlag(c, &gap)
 	return c
 }
 

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +16,7 @@ import (
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/sinks"
 	"github.com/flis-dk/flis/streams"
+	"github.com/flis-dk/flis/streams/kafka"
 )
 
 // trimEvery is the number of journal entries between two trims of the embedded broker.
@@ -22,6 +27,7 @@ const closeEvery = 15 * time.Second
 
 func runCommand() *cobra.Command {
 	var once bool
+	var gap string
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Normalise and close, in one process",
@@ -36,6 +42,7 @@ It may be killed at any moment: the next run goes on exactly where the journal a
 			if err != nil {
 				return err
 			}
+			in.gap = gap
 			in.warnDefault()
 			return in.onBroker(c.Context(), func(cl *cluster) error {
 				if once {
@@ -46,7 +53,14 @@ It may be killed at any moment: the next run goes on exactly where the journal a
 		},
 	}
 	c.Flags().BoolVar(&once, "once", false, "end when everything that is there has been worked through")
+	gapFlag(c, &gap)
 	return c
+}
+
+// gapFlag is the only way past records that the broker no longer has (invariant 4).
+func gapFlag(c *cobra.Command, gap *string) {
+	c.Flags().StringVar(gap, "gap", "",
+		"go past records that the broker no longer has, for the reason given; the journal and audit name the gap")
 }
 
 // warnDefault says that an installation has no agreements file.
@@ -88,7 +102,8 @@ func stopped(err error) error {
 	return err
 }
 
-// normaliseAll works on every system that an agreement names, side by side.
+// normaliseAll works on every system that an agreement names, side by side. A system whose stream stops (a hole, a topic
+// made anew) stops no other.
 func (in *installation) normaliseAll(ctx context.Context, cl *cluster, once bool) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -97,14 +112,20 @@ func (in *installation) normaliseAll(ctx context.Context, cl *cluster, once bool
 	for _, s := range systems {
 		go func() { done <- in.normalise(ctx, cl, s, nil, once) }()
 	}
-	var first error
+	var failed []error
 	for range systems {
-		if err := <-done; err != nil && first == nil {
-			first = err
-			stop()
+		err := <-done
+		if err == nil || ctx.Err() != nil && len(failed) > 0 {
+			continue
+		}
+		failed = append(failed, err)
+		if errors.Is(err, kafka.ErrUnreachable) || errors.Is(err, syscall.ENOSPC) {
+			stop() // of all systems: one line says it
+		} else if !once {
+			in.out.PrintErrf("flis: %v (the other systems go on)\n", err)
 		}
 	}
-	return first
+	return errors.Join(failed...)
 }
 
 // normalise takes a system's topics, or the partitions of them that are given, into its journal.
@@ -123,15 +144,40 @@ func (in *installation) normalise(ctx context.Context, cl *cluster, s schemas.Sy
 		return err
 	}
 	defer sus.Close()
-	n := &streams.Normaliser{
+	n := in.normaliser(ctx, cl, s, journal, &source{cl: cl, topics: topics, only: only})
+	n.Suspects = suspects{sus}
+	for {
+		err := n.Run(ctx, once)
+		var hole *kafka.HoleError
+		if in.gap == "" || !errors.As(err, &hole) {
+			return errors.Join(err, cl.trim(ctx, journal.Progress()))
+		}
+		if err := in.acceptGap(ctx, cl, journal, hole); err != nil {
+			return err
+		}
+	}
+}
+
+// acceptGap records that offsets are missing, and why the stream goes on all the same.
+func (in *installation) acceptGap(ctx context.Context, cl *cluster, j *sinks.Journal, h *kafka.HoleError) error {
+	stream := schemas.NewStream(cl.ClusterID(), h.Topic, h.Partition)
+	from := j.Progress()[stream].Next
+	if err := j.CommitGap(ctx, writerID(), stream, from, h.LogStart, in.gap); err != nil {
+		return err
+	}
+	in.out.Printf("gap recorded: %s offsets %d to %d are missing\n", stream, from, h.LogStart-1)
+	return nil
+}
+
+func (in *installation) normaliser(ctx context.Context, cl *cluster, s schemas.System, journal *sinks.Journal,
+	src streams.Source) *streams.Normaliser {
+	return &streams.Normaliser{
 		System: s,
-		Source: &source{cl: cl, topics: topics, only: only},
+		Source: src,
 		Sink:   journalSink{journal: journal, writer: writerID()},
 		Judge:  in.catalog.Judge,
 		Park:   in.catalog.Park,
 		Clock:  in.clock,
-
-		Suspects: suspects{sus},
 		Progress: func(records, entries int64) {
 			in.out.Printf("normalised %s: %d records in %d journal entries\n", s, records, entries)
 			if entries%trimEvery == 0 {
@@ -139,10 +185,6 @@ func (in *installation) normalise(ctx context.Context, cl *cluster, s schemas.Sy
 			}
 		},
 	}
-	if err := n.Run(ctx, once); err != nil {
-		return err
-	}
-	return cl.trim(ctx, journal.Progress())
 }
 
 // closeOn closes round after round until ctx ends.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -36,6 +37,7 @@ type installation struct {
 	delivered  store.Store // tables and certificates: the municipalities'
 	clock      func() time.Time
 	out        *cobra.Command // where a verb says what it does
+	gap        string         // why to go past missing records; "" = do not
 }
 
 // cprSystem is the one system whose deliveries are files of records.
@@ -139,7 +141,7 @@ func systemNames(files []fs.FS) []string {
 
 func openRegistry(cfg *config, files []fs.FS) (avro.Registry, error) {
 	if cfg.Registry.URL != "" {
-		r, err := avro.NewConfluent(cfg.Registry.URL, nil)
+		r, err := avro.NewConfluent(cfg.Registry.URL, &http.Client{Timeout: cfg.patience()})
 		if err != nil {
 			return nil, usage("open registry: %w", err)
 		}

@@ -39,6 +39,9 @@ func Key(kind schemas.Kind, statements, snapshots []schemas.Row) []Segment {
 	if len(snapshots) == 0 && len(statements) == 1 {
 		return single(kind, &statements[0])
 	}
+	if r, ok := replaced(statements); ok && len(snapshots) == 0 {
+		return single(kind, r)
+	}
 	g := newGroup(kind, statements, snapshots)
 	if len(g.events) == 0 {
 		return nil
@@ -59,6 +62,20 @@ func single(kind schemas.Kind, r *schemas.Row) []Segment {
 		return []Segment{{From: r.From, To: schemas.Open, Row: r}}
 	}
 	return []Segment{{From: r.From, To: r.To, Row: r}}
+}
+
+// replaced gives the one upsert of a key that was told once, as a replace; not where it is not so
+// simple.
+func replaced(rows []schemas.Row) (*schemas.Row, bool) {
+	if len(rows) != 2 {
+		return nil, false
+	}
+	all, r := &rows[0], &rows[1]
+	if all.Op != schemas.OpReplace {
+		all, r = r, all
+	}
+	return r, all.Op == schemas.OpReplace && r.Op == schemas.OpUpsert && !r.Background &&
+		!all.Background && schemas.CompareOrder(all, r) < 0
 }
 
 // event is one statement or snapshot, in order. from, to and alive are leaves: the stretches of
