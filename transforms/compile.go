@@ -69,7 +69,7 @@ func (c *compiler) mapping(m *mappingSpec) {
 		c.p.sequence = s.ref(m.Pos, m.Sequence)
 		s.needs(m.Pos, "sequence", c.p.sequence, avro.Long)
 	}
-	c.snapshot(s, m.Snapshot)
+	c.snapshots(s, m)
 	for i := range m.Targets {
 		c.target(&m.Targets[i])
 	}
@@ -81,16 +81,50 @@ func (c *compiler) mapping(m *mappingSpec) {
 	}
 }
 
+// snapshots compiles what the record, and items of it, say of scopes.
+func (c *compiler) snapshots(s scope, m *mappingSpec) {
+	if m.Snapshot != nil {
+		c.p.snapshot = c.snapshot(s, m.Snapshot)
+		if m.Snapshot.Each != "" {
+			c.fail(m.Snapshot.Pos, "each is said of snapshots, not of the record's snapshot")
+		}
+	}
+	for i := range m.Snapshots {
+		c.itemSnapshot(&m.Snapshots[i])
+	}
+}
+
+// itemSnapshot compiles what each item of an array says of a scope.
+func (c *compiler) itemSnapshot(m *snapshotSpec) {
+	if m.Each == "" || m.ID != "" || m.Count != "" || m.Empty != nil {
+		c.fail(m.Pos, "snapshots: want each, and neither id, count nor empty")
+		return
+	}
+	s := scope{c: c, item: c.array(m.Pos, m.Each)}
+	if s.item == -2 {
+		return
+	}
+	x := c.snapshot(s, m)
+	for _, d := range x.datasets {
+		if c.p.snapshot != nil && c.p.snapshot.has(d) {
+			c.fail(m.Pos, "snapshots: %s is of the record's snapshot", d)
+		}
+	}
+	c.p.snapshots = append(c.p.snapshots, *x)
+}
+
+// itemScoped says whether snapshots of items can take back rows of the dataset.
+func (p *program) itemScoped(d schemas.DatasetName) bool {
+	return slices.ContainsFunc(p.snapshots, func(s snapshot) bool { return s.has(d) })
+}
+
 // snapshot compiles what the record says of all of its scope. A snapshot that speaks for all time
 // is gone; one that ends what it lacks needs a day. Members over several records need both an id
 // and their count.
-func (c *compiler) snapshot(s scope, m *snapshotSpec) {
-	if m == nil {
-		return
-	}
+func (c *compiler) snapshot(s scope, m *snapshotSpec) *snapshot {
 	c.oneOf(m.Pos, "absent", m.Absent, []string{string(schemas.AbsentGone),
 		string(schemas.AbsentEnded)})
-	x := &snapshot{scope: s.column("scope", schemas.Column{Name: "scope", Type: schemas.String},
+	x := &snapshot{array: s.item, scope: s.column("scope", schemas.Column{Name: "scope", Type: schemas.String},
 		&m.Scope),
 		absent: schemas.Absent(m.Absent), from: s.day(m.From, ""), when: s.test(m.Pos, m.When),
 		empty: s.test(m.Pos, m.Empty)}
@@ -112,7 +146,7 @@ func (c *compiler) snapshot(s scope, m *snapshotSpec) {
 	if len(x.datasets) == 0 {
 		c.fail(m.Pos, "datasets of the snapshot are missing")
 	}
-	c.p.snapshot = x
+	return x
 }
 
 // dataset finds a table of the standard model; nil after a fault.
@@ -207,9 +241,21 @@ func (c *compiler) target(m *targetSpec) {
 	t.from, t.to = s.day(m.GyldigFra, ""), s.day(m.GyldigTil, "gyldig_til")
 	c.interval(m, &t)
 	t.columns = c.columns(s, m.Pos, d, m.Columns)
-	t.scoped = c.p.snapshot != nil && c.p.snapshot.has(d.Name)
+	c.scopeOf(s, m, &t)
 	g := c.group(s.item)
 	g.targets = append(g.targets, t)
+}
+
+// scopeOf compiles whose snapshots can take the rows back.
+func (c *compiler) scopeOf(s scope, m *targetSpec, t *target) {
+	t.scoped = c.p.snapshot != nil && c.p.snapshot.has(t.dataset.Name)
+	if m.Scope != nil {
+		col := s.column("scope", schemas.Column{Name: "scope", Type: schemas.String}, m.Scope)
+		t.scope = &col
+	}
+	if (m.Scope != nil) != c.p.itemScoped(t.dataset.Name) {
+		c.fail(m.Pos, "scope: it is said where snapshots name the dataset, and only there")
+	}
 }
 
 // interval checks that a state has a start and a fact a date, and that no word is said of a fact

@@ -26,8 +26,12 @@ func (s scope) day(m *daySpec, end string) *dayRef {
 	}
 	d := &dayRef{ref: s.ref(m.Pos, m.Field)}
 	d.form = s.dateForm(m.Pos, m.Date, d.ref)
-	if m.Missing != "" && s.c.oneOf(m.Pos, "missing", m.Missing, []string{"always", "park"}) {
-		d.always = m.Missing == "always"
+	missing := []string{"always", "leverance", "park"}
+	if end != "" {
+		missing = []string{"always", "park"}
+	}
+	if m.Missing != "" && s.c.oneOf(m.Pos, "missing", m.Missing, missing) {
+		d.always, d.leverance = m.Missing == "always", m.Missing == "leverance"
 	}
 	switch {
 	case end == "" && m.Ende != "":

@@ -87,7 +87,8 @@ func TestUnitOfAFile(t *testing.T) {
 	record, err := avro.EncodeJSON(person, []byte(`{"PNR": "6101700001", "slags": "person",
   "layout": "A", "ignorerede": 0,
 		"annullerede": 0, "person": [], "personnummer": [], "adresse": [], "civilstand": [],
-  "statsborgerskab": []}`))
+  "statsborgerskab": [], "beskyttelse_omfang": [], "beskyttelse": [], "familierelation": [],
+  "udlandsophold": [], "haendelse": []}`))
 	require.NoError(t, err)
 	part := schemas.Reject(schemas.CodeLayout, "045", "", "is too short")
 	var reject *schemas.Finding
@@ -105,12 +106,12 @@ func TestUnitOfAFile(t *testing.T) {
 	units := &world{catalog: c, registry: w.registry, lists: w.lists}
 	rows, err := c.Judge(nil, units.record(t, []byte(unitInput)))
 	require.NoError(t, err)
-	require.Len(t, rows, 7)
+	require.Len(t, rows, 10)
 	require.Equal(t, schemas.PartlyParked, rows[0].Outcome)
 	require.Equal(t, schemas.OpSnapshot, rows[1].Op)
 	require.Equal(t, schemas.National, rows[1].Kommune)
-	require.Equal(t, schemas.Parked, rows[6].Outcome)
-	require.Equal(t, "LAYOUT 045: is too short", rows[6].Finding)
+	require.Equal(t, schemas.Parked, rows[9].Outcome)
+	require.Equal(t, "LAYOUT 045: is too short", rows[9].Finding)
 
 	reject = schemas.Reject(schemas.CodeDate, "001.FOED_DT", "", "is no day")
 	rows, err = c.Judge(rows[:0], units.record(t, []byte(unitInput)))

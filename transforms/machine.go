@@ -518,6 +518,10 @@ func appendKey(b []byte, d *dataset, values []avro.Value) ([]byte, bool) {
 			b = append(b, v.Bytes...)
 		case schemas.Date:
 			b = appendDay(b, schemas.Day(v.Int))
+		case schemas.Timestamp:
+			b = append(b, schemas.Instant(v.Int).String()...)
+		case schemas.Boolean:
+			b = strconv.AppendBool(b, v.Int != 0)
 		default:
 			b = strconv.AppendInt(b, v.Int, 10)
 		}

@@ -213,6 +213,21 @@ func TestBadMappings(t *testing.T) {
 		"snapshot of none": {[2]string{"targets:",
 			"snapshot: {scope: {field: kind}, absent: gone, datasets: []}\ntargets:"},
 			"datasets of the snapshot are missing"},
+		"snapshot of items": {[2]string{"targets:",
+			"snapshots:\n  - {scope: {field: kind}, absent: gone, datasets: [proeve.ting]}\ntargets:"},
+			"snapshots: want each, and neither id, count nor empty"},
+		"snapshot of no array": {[2]string{"targets:", "snapshots:\n" +
+			"  - {each: kind, scope: {field: x}, absent: gone, datasets: [proeve.ting]}\ntargets:"},
+			"each kind: the field is no array"},
+		"snapshot of the record with each": {[2]string{"targets:", "snapshot: {each: list, " +
+			"scope: {field: kind}, absent: gone, datasets: [proeve.ting]}\ntargets:"},
+			"each is said of snapshots"},
+		"target without its scope": {[2]string{"targets:", "snapshots:\n" +
+			"  - {each: list, scope: {field: x}, absent: gone, datasets: [proeve.ting]}\ntargets:"},
+			"scope: it is said where snapshots name the dataset, and only there"},
+		"scope without snapshots": {[2]string{"proeve.ting\n",
+			"proeve.ting\n    scope: {field: kind}\n"},
+			"scope: it is said where snapshots name the dataset, and only there"},
 		"snapshot count": {[2]string{"targets:",
 			"snapshot: {scope: {field: kind}, absent: gone, id: kind, datasets: [proeve.ting]}\ntargets:"},
 			"id and count go together"},

@@ -18,6 +18,7 @@ type program struct {
 	stated     *momentRef
 	sequence   ref
 	snapshot   *snapshot
+	snapshots  []snapshot // of items
 	tombstones []tombstone
 	ignore     []test // of the record
 	root       group  // targets of the record itself
@@ -71,6 +72,7 @@ type dayRef struct {
 	form      string // "" = the source's own logical type
 	inclusive bool   // the last valid day: the interval ends the day after
 	always    bool   // null = since ever
+	leverance bool   // null = the day of delivery
 }
 
 // momentRef is a point in time: kilde_registreret, or what orders.
@@ -83,6 +85,7 @@ type momentRef struct {
 
 // snapshot is what a record says of its whole scope. Its rows stand before those of its members.
 type snapshot struct {
+	array    int // whose items say it, -1 = the record
 	scope    column
 	absent   schemas.Absent
 	from     *dayRef
@@ -126,6 +129,7 @@ type target struct {
 	from, to   *dayRef
 	columns    []column // one per column of the dataset
 	scoped     bool
+	scope      *column // nil: the record's
 }
 
 // dataset is a table of the standard model with what writing its records needs.

@@ -18,6 +18,9 @@ func (v *verdict) run() {
 			return
 		}
 	}
+	for i := range p.snapshots {
+		v.itemSnapshots(&p.snapshots[i])
+	}
 	taken := v.targets(&p.root)
 	items := false
 	for i := range p.groups {
@@ -152,11 +155,7 @@ func (v *verdict) snapshot(s *snapshot) {
 	scope := m.eval(&s.scope, schemas.Open)
 	from := schemas.Always
 	if s.from != nil {
-		d, null, ok := m.dayAt(&s.from.ref, s.from.form)
-		if ok && null {
-			m.missing(s.from.ref)
-		}
-		from = d
+		from = v.snapshotDay(s.from)
 	}
 	row := v.row()
 	row.Op, row.From, row.To, row.Absent = schemas.OpSnapshot, from, schemas.Open, s.absent
@@ -169,14 +168,41 @@ func (v *verdict) snapshot(s *snapshot) {
 	if m.parked {
 		return
 	}
-	v.scope = string(scope.Bytes)
+	row.Scope = string(scope.Bytes)
+	if s.array < 0 {
+		v.scope = row.Scope
+	}
 	v.snapshots(s, row)
+}
+
+// snapshotDay is the day from which a snapshot speaks.
+func (v *verdict) snapshotDay(d *dayRef) schemas.Day {
+	from, null, ok := v.m.dayAt(&d.ref, d.form)
+	switch {
+	case !ok || !null:
+	case d.always:
+		from = schemas.Always
+	case d.leverance:
+		from = v.m.lever
+	default:
+		v.m.missing(d.ref)
+	}
+	return from
+}
+
+// itemSnapshots appends what each item of an array says of its scope.
+func (v *verdict) itemSnapshots(s *snapshot) {
+	v.items(s.array, func() {
+		if v.m.test(s.when) {
+			v.snapshot(s)
+		}
+	})
 }
 
 // snapshots appends the snapshot once per dataset; a municipality without agreement parks the
 // record.
 func (v *verdict) snapshots(s *snapshot, row schemas.Row) {
-	row.Scope, row.Kommune = v.scope, v.kommune
+	row.Kommune = v.kommune
 	for _, d := range s.datasets {
 		if v.kommune != schemas.National && !v.owns(v.kommune, d.Area()) {
 			v.park(noAgreement(""))
@@ -218,8 +244,20 @@ func (v *verdict) append(row *schemas.Row) {
 // group runs an array's targets over its items; an item that none takes must be ignored by list. It
 // says whether there were items.
 func (v *verdict) group(g *group) bool {
-	m, a := v.m, &v.p.program.arrays[g.array]
-	scan := v.p.items[g.array]
+	m := v.m
+	return v.items(g.array, func() {
+		if !v.targets(g) && !m.parked && !v.ignored(g.ignore) {
+			m.park(schemas.CodeMapping, v.hint(g),
+				"send a value that the mapping knows, or have it listed under ignore",
+				"no target takes the item")
+		}
+	})
+}
+
+// items calls do with each item of an array in the machine; it says whether there were any.
+func (v *verdict) items(array int, do func()) bool {
+	m, a := v.m, &v.p.program.arrays[array]
+	scan := v.p.items[array]
 	list := m.record[a.slot]
 	if list.Null {
 		return false
@@ -227,11 +265,7 @@ func (v *verdict) group(g *group) bool {
 	m.item = sized(m.item, scan.Len())
 	m.array, m.index = a.path, 0
 	for cursor := avro.NewCursor(list); cursor.Next(scan, m.item); m.index++ {
-		if !v.targets(g) && !m.parked && !v.ignored(g.ignore) {
-			m.park(schemas.CodeMapping, v.hint(g),
-				"send a value that the mapping knows, or have it listed under ignore",
-				"no target takes the item")
-		}
+		do()
 	}
 	return m.index > 0
 }
@@ -275,6 +309,9 @@ func (v *verdict) target(t *target) {
 	}
 	if t.scoped {
 		row.Scope = v.scope
+	}
+	if t.scope != nil {
+		row.Scope = string(m.eval(t.scope, schemas.Open).Bytes)
 	}
 	if t.registered != nil {
 		row.Registered, _ = m.moment(t.registered)
@@ -323,6 +360,8 @@ func (v *verdict) interval(t *target, row *schemas.Row) (at schemas.Day, ok bool
 	switch {
 	case !ok:
 		return schemas.Open, false
+	case null && t.from.leverance:
+		from = m.lever
 	case null && !t.from.always:
 		m.missing(t.from.ref)
 		return schemas.Open, false
@@ -447,8 +486,8 @@ func (v *verdict) bury(t *tombstone) {
 	if t.scope != nil {
 		s := v.t.program.snapshot
 		scope := m.eval(t.scope, schemas.Open)
-		row.Op, row.Absent = schemas.OpSnapshot, s.absent
-		if v.scope = string(scope.Bytes); !m.parked {
+		row.Op, row.Absent, row.Scope = schemas.OpSnapshot, s.absent, string(scope.Bytes)
+		if !m.parked {
 			v.snapshots(s, row)
 		}
 		return

@@ -20,8 +20,10 @@ type mappingSpec struct {
 	Reg    *momentSpec `yaml:"kilde_registreret"`
 	Stated *momentSpec `yaml:"stated"`
 	// Sequence is a field that orders within one time; "": ce_sequence, else the offset.
-	Sequence  string          `yaml:"sequence"`
-	Snapshot  *snapshotSpec   `yaml:"snapshot"`
+	Sequence string        `yaml:"sequence"`
+	Snapshot *snapshotSpec `yaml:"snapshot"`
+	// Snapshots are those that the items of an array say, each of a scope of its own.
+	Snapshots []snapshotSpec  `yaml:"snapshots"`
 	Tombstone []tombstoneSpec `yaml:"tombstone"`
 	// Ignore is conditions of records, or of items (array.field), that are left out by list.
 	Ignore []condition `yaml:"ignore"`
@@ -51,7 +53,7 @@ type momentSpec struct {
 }
 
 // daySpec is a bound of valid time. `ende` is said of an end only: inclusive = the last valid day.
-// `missing: always` = where null, since ever.
+// `missing: always` = where null, since ever; `missing: leverance` = from the delivery's day.
 type daySpec struct {
 	Pos     yamlfile.Pos `yaml:"-"`
 	Field   string       `yaml:"field"`
@@ -62,8 +64,10 @@ type daySpec struct {
 
 // snapshotSpec is what a record says of all of its scope. `when`: it is one at all; `empty`: it has
 // no members, and nothing more of the record is read; `id` and `count`: it spans several records.
+// Each is the array whose items say it, of snapshots only.
 type snapshotSpec struct {
 	Pos      yamlfile.Pos `yaml:"-"`
+	Each     string       `yaml:"each"`
 	Scope    columnSpec   `yaml:"scope"`
 	Absent   string       `yaml:"absent"`
 	From     *daySpec     `yaml:"fra"`
@@ -97,12 +101,14 @@ type targetSpec struct {
 	Delete   condition `yaml:"delete"`
 	Withdraw condition `yaml:"withdraw"`
 	// Background is a boolean field: the row holds only where no other does.
-	Background string                `yaml:"background"`
-	Kommune    *kommuneSpec          `yaml:"kommune"`
-	Reg        *momentSpec           `yaml:"kilde_registreret"`
-	GyldigFra  *daySpec              `yaml:"gyldig_fra"`
-	GyldigTil  *daySpec              `yaml:"gyldig_til"`
-	Columns    map[string]columnSpec `yaml:"columns"`
+	Background string `yaml:"background"`
+	// Scope is that of one of the snapshots; nil: that of the record's snapshot.
+	Scope     *columnSpec           `yaml:"scope"`
+	Kommune   *kommuneSpec          `yaml:"kommune"`
+	Reg       *momentSpec           `yaml:"kilde_registreret"`
+	GyldigFra *daySpec              `yaml:"gyldig_fra"`
+	GyldigTil *daySpec              `yaml:"gyldig_til"`
+	Columns   map[string]columnSpec `yaml:"columns"`
 }
 
 // columnSpec is one column: where its value comes from (field, constant, join, sum or minutes) and

@@ -1,6 +1,8 @@
 package transforms_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,5 +68,57 @@ targets:
 				require.Equal(t, "W", rows[2].Scope)
 			}
 		})
+	}
+}
+
+// itemSnapshots is a mapping whose items say snapshots; %s is the kind that they hold of.
+const itemSnapshots = `system: probe
+event: sag
+kommune: {field: kom, form: KOM4}
+unused: [cpr, on, half, hours, maybe, born, when, rest]
+snapshots:
+  - each: list
+    when: {.kind: [%s]}
+    scope: {join: [.id, x], with: "/"}
+    absent: ended
+    fra: {field: .day, date: iso}
+    datasets: [proeve.ting]
+targets:
+  - dataset: proeve.ting
+    each: list
+    scope: {join: [.id, x], with: "/"}
+    gyldig_fra: {field: .day, date: iso}
+    columns:
+      ting_id: {join: [.id, x], with: "-"}
+`
+
+// TestItemSnapshots: each item takes back what its own scope said, before all members; not where
+// the condition fails.
+func TestItemSnapshots(t *testing.T) {
+	for kind, want := range map[string]string{
+		"W": `1 snapshot accepteret kommune=0101 dataset=proeve.ting key="" scope="7/a" [2024-06-01, open)
+2 snapshot accepteret kommune=0101 dataset=proeve.ting key="" scope="7/b" [2024-06-01, open)
+3 upsert accepteret kommune=0101 dataset=proeve.ting key="7-a" scope="7/a" [2024-06-01, open)
+4 upsert accepteret kommune=0101 dataset=proeve.ting key="7-b" scope="7/b" [2024-06-01, open)
+`,
+		"V": `1 upsert accepteret kommune=0101 dataset=proeve.ting key="7-a" scope="7/a" [2024-06-01, open)
+2 upsert accepteret kommune=0101 dataset=proeve.ting key="7-b" scope="7/b" [2024-06-01, open)
+`,
+	} {
+		catalog, _, err := probe(t, fmt.Sprintf(itemSnapshots, kind), nil)
+		require.NoError(t, err)
+		w := &world{catalog: catalog}
+		rows, err := catalog.Judge(nil, w.record(t, []byte(`{"topic": "raw.probe.sag.v1", "id": "1",
+			"source": "//probe/0101", "type": "sag", "data": {"id": 7, "cpr": "x", "kom": "0101",
+			"day": "2024-06-01", "on": true, "half": 1, "hours": "1", "born": 0, "when": 0,
+			"rest": {}, "kind": "W", "list": [{"x": "a"}, {"x": "b"}]}}`)))
+		require.NoError(t, err)
+		var got strings.Builder
+		for line := range strings.Lines(w.show(rows[1:])) {
+			if at, _, ok := strings.Cut(line, " stated="); ok {
+				got.WriteString(at + "\n")
+			}
+		}
+		require.Equal(t, want, got.String())
 	}
 }

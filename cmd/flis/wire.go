@@ -100,9 +100,13 @@ func newInstallation(c *cobra.Command, cfg *config, clock func() time.Time) (*in
 	if in.registry, err = openRegistry(cfg, builtin); err != nil {
 		return nil, err
 	}
+	rules, err := cpr.RulesOf(in.lists)
+	if err != nil {
+		return nil, usage("load catalog: %w", err)
+	}
 	in.catalog, err = transforms.Load(transforms.Sources{Builtin: schemas.Builtin, Mappings: transforms.Mappings,
 		Overlay: in.files, Lists: in.lists, Agreements: in.agreements, Registry: in.registry,
-		Parsers: map[schemas.System]transforms.Parser{cprSystem: transforms.Parser(cpr.NewParser(in.lists.Holder))}})
+		Parsers: map[schemas.System]transforms.Parser{cprSystem: transforms.Parser(cpr.NewParser(rules))}})
 	if err != nil {
 		return nil, usage("load catalog: %w", err)
 	}

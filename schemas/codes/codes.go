@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -166,6 +167,11 @@ func (l *Lists) Fingerprint() string { return l.print }
 func (l *Lists) Has(name string) bool {
 	_, ok := l.lists[name]
 	return ok
+}
+
+// Codes is every single code of a list, of any time, in order.
+func (l *Lists) Codes(name string) []string {
+	return slices.Sorted(maps.Keys(l.lists[name].entries))
 }
 
 // Lookup finds the code as of a day. Schemas.Open asks for the code at any time: its last row.

@@ -30,8 +30,12 @@ func testHolder(code string) (schemas.Kommunekode, bool) {
 	return "", false // 0411, 0955, 0010, what no list has
 }
 
+// testRules is the built-in rules, but for the municipalities.
+var testRules = Rules{Holder: testHolder, BirthDays: 31,
+	Protections: []string{"0001", "0002", "0003", "0004", "0005"}}
+
 // TestParse runs testdata/parse: settings above, records as "type NAME=value …", rows or a reject
-// wanted.
+// wanted. "typer" is the types of protection of which the block speaks also where it lacks them.
 func TestParse(t *testing.T) {
 	runCases(t, "testdata/parse/*.txtar", func(t *testing.T, set settingsOf, in string) string {
 		content := formatRecords(t, Layout(set["layout"]), in)
@@ -39,7 +43,9 @@ func TestParse(t *testing.T) {
 			content = string(b)
 		}
 		u := testUnit(set["layout"], set["tegnsaet"], set["produceret"], content)
-		record, parts, reject := NewParser(testHolder)(u)
+		rules := testRules
+		rules.Protections = strings.Fields(set["typer"])
+		record, parts, reject := NewParser(rules)(u)
 		require.Nil(t, parts)
 		if reject != nil {
 			require.Nil(t, record)
@@ -222,7 +228,7 @@ func (d *avroText) value(s any) string {
 			v := string(d.b[:n])
 			d.b = d.b[n:]
 			return v
-		case "long":
+		case "long", "int":
 			return fmt.Sprint(d.long())
 		case "boolean":
 			v := d.b[0] == 1

@@ -89,3 +89,43 @@ func (m moment) instant() schemas.Instant {
 	hh, mm := m.minute/60, m.minute%60
 	return schemas.InstantOf(time.Date(y, mo, d, hh, mm, 0, 0, schemas.Copenhagen))
 }
+
+// age is the whole years from a birth to a day; -1 where the birth is not known or not yet.
+func (m moment) age(at schemas.Day) int {
+	if !m.known || at < m.day {
+		return -1
+	}
+	y, mo, d := m.day.Civil().Date()
+	y2, mo2, d2 := at.Civil().Date()
+	if mo2 < mo || mo2 == mo && d2 < d {
+		y2--
+	}
+	return y2 - y
+}
+
+// birthIn is the date of birth in a personal number; a day of 61 to 91 is that of a replacement
+// number. Not known: letters, or a date that no calendar has. The century is by the seventh digit
+// (domain.md section 3.6).
+func birthIn(pnr string) moment {
+	if len(pnr) != 10 || digits(pnr) < 0 {
+		return moment{}
+	}
+	d, mo, y, c := digits(pnr[:2]), digits(pnr[2:4]), digits(pnr[4:6]), digits(pnr[6:7])
+	switch {
+	case c <= 3:
+		y += 1900
+	case (c == 4 || c == 9) && y <= 36, c >= 5 && c <= 8 && y <= 57:
+		y += 2000
+	case c == 4 || c == 9:
+		y += 1900
+	default:
+		y += 1800
+	}
+	if d > 60 {
+		d -= 60
+	}
+	if mo < 1 || mo > 12 || d < 1 || d > daysIn(y, mo) {
+		return moment{}
+	}
+	return moment{day: schemas.CivilDay(y, time.Month(mo), d), known: true}
+}

@@ -8,6 +8,7 @@
 //
 //	file, err := cpr.Open(r, size, cpr.Options{Layouts: map[string]cpr.Layout{"123456": cpr.A}})
 //	err = file.Units(func(u *cpr.Unit) error { return send(u.Nr, u.PNR, u.Content) })
-//	parse := cpr.NewParser(lists.Holder)
+//	rules, err := cpr.RulesOf(lists)
+//	parse := cpr.NewParser(rules)
 //	record, parts, reject := parse(unit)
 package cpr

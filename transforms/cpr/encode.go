@@ -29,6 +29,24 @@ func (b *block) encode(f *facts) []byte {
 		w.boolean(c.unsure())
 		w.text(c.value(landekod))
 	})
+	w.array(len(f.spoken), func(i int) {
+		w.text(f.spoken[i].kind)
+		w.dayOrNull(f.spoken[i].from)
+	})
+	w.array(len(f.protected), func(i int) {
+		p := &f.protected[i]
+		head(&w, p.period, p.registered)
+		w.text(p.value(beskyttype))
+	})
+	w.array(len(f.kin), func(i int) {
+		k := &f.kin[i]
+		head(&w, k.period, k.registered)
+		w.boolean(k.unsure())
+		w.text(k.kind)
+		w.text(k.number)
+	})
+	w.array(len(f.abroad), func(i int) { encodeAbroad(&w, &f.abroad[i]) })
+	w.array(len(f.events), func(i int) { b.encodeEvent(&w, &f.events[i]) })
 	return w
 }
 
@@ -86,4 +104,30 @@ func encodeCivil(w *avroWriter, c *civilRow) {
 	w.text(c.value(civst))
 	w.textOrNull(number10(c.value(aegtepnr)))
 	w.dayOrNull(c.separated)
+}
+
+func encodeAbroad(w *avroWriter, a *abroadRow) {
+	head(w, a.period, a.registered)
+	w.boolean(a.unsure())
+	w.text(a.kind)
+	w.textOrNull(country(a.value(outLand)))
+	w.textOrNull(country(a.value(inLand)))
+}
+
+func (b *block) encodeEvent(w *avroWriter, e *event) {
+	w.text(string(e.kommune))
+	w.day(e.day)
+	w.millis(e.registered)
+	w.text(e.kind)
+	w.long(int64(e.at.instant()) / 1000)
+	w.textOrNull(e.from)
+	w.textOrNull(e.to)
+	w.textOrNull(e.land)
+	age := b.born.age(e.day)
+	if age < 0 {
+		w.long(0)
+		return
+	}
+	w.long(1)
+	w.long(int64(age))
 }

@@ -13,6 +13,11 @@ type facts struct {
 	address     []addressRow
 	civil       []civilRow
 	citizenship []citizenRow
+	spoken      []spokenRow
+	protected   []protectedRow
+	kin         []kinRow
+	abroad      []abroadRow
+	events      []event
 }
 
 // personRow is a status as one municipality holds it.
@@ -95,6 +100,7 @@ func (b *block) facts() (*facts, *schemas.Finding) {
 		return nil, reject
 	}
 	if s := l.get(b.status); s == statusDuplicate || s == statusRenumber {
+		f.spoken = b.unprotected()
 		return f, nil
 	}
 	if f.address, reject = b.addresses(addresses, stays); reject != nil {
@@ -107,7 +113,32 @@ func (b *block) facts() (*facts, *schemas.Finding) {
 	for _, h := range holdRows(citizenships, stays) {
 		f.citizenship = append(f.citizenship, citizenRow{h, &citizenships[h.row]})
 	}
-	return f, reject
+	if reject != nil {
+		return f, reject
+	}
+	return f, b.rest(f, l, since, addresses, stays)
+}
+
+// rest adds what is told of protection, relatives and time abroad, and what follows from all.
+func (b *block) rest(f *facts, l line, since schemas.Day, addresses []row,
+	stays []period) *schemas.Finding {
+	var reject *schemas.Finding
+	if f.spoken, f.protected, reject = b.protections(stays); reject != nil {
+		return reject
+	}
+	if f.kin, reject = b.relatives(stays); reject != nil {
+		return reject
+	}
+	away, reject := b.absences()
+	if reject != nil {
+		return reject
+	}
+	f.abroad = b.heldAbroad(away.rows, addresses)
+	if reject = b.death(&away, l, since); reject != nil {
+		return reject
+	}
+	f.events = b.happenings(&away, addresses)
+	return nil
 }
 
 // holdRows cuts a timeline to who holds its rows.

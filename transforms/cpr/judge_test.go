@@ -35,9 +35,11 @@ func catalog(t *testing.T) (*transforms.Catalog, uint32) {
 	require.NoError(t, err)
 	registry, err := avro.NewLocal(schemas.Builtin)
 	require.NoError(t, err)
+	rules, err := cpr.RulesOf(lists)
+	require.NoError(t, err)
 	c, err := transforms.Load(transforms.Sources{Builtin: schemas.Builtin,
 		Mappings: transforms.Mappings, Lists: lists, Agreements: agreements, Registry: registry,
-		Parsers: map[schemas.System]transforms.Parser{"cpr": cpr.NewParser(lists.Holder)}})
+		Parsers: map[schemas.System]transforms.Parser{"cpr": cpr.NewParser(rules)}})
 	require.NoError(t, err)
 	s, ok := c.TopicSchema("raw.cpr.person.v1")
 	require.True(t, ok)
@@ -47,6 +49,12 @@ func catalog(t *testing.T) (*transforms.Catalog, uint32) {
 // judge gives the rows of one unit.
 func judge(t *testing.T, c *transforms.Catalog, id uint32, l cpr.Layout, enc cpr.Encoding,
 	content []byte) []schemas.Row {
+	return judgeOn(t, c, id, "2024-03-01", 0, l, enc, content)
+}
+
+// judgeOn is judge of a unit that was produced on a day and stands at an offset.
+func judgeOn(t *testing.T, c *transforms.Catalog, id uint32, produced string, offset int64,
+	l cpr.Layout, enc cpr.Encoding, content []byte) []schemas.Row {
 	value := binary.BigEndian.AppendUint32([]byte{0}, id)
 	text := func(s string) { value = append(binary.AppendVarint(value, int64(len(s))), s...) }
 	text(strings.Repeat("0", 64))
@@ -54,12 +62,12 @@ func judge(t *testing.T, c *transforms.Catalog, id uint32, l cpr.Layout, enc cpr
 	text(string(l))
 	text(string(enc))
 	value = binary.AppendVarint(value, 1)
-	text("2024-03-01")
+	text(produced)
 	value = append(value, 0)
 	text(string(content))
 	rows, err := c.Judge(nil, &transforms.Record{Stream: "test/raw.cpr.person.v1/0",
-		Topic: "raw.cpr.person.v1", Value: value, Arrived: schemas.CivilDay(2024, 3, 2).Midnight(),
-		Headers: []transforms.Header{{Name: "ce_id", Value: []byte("1")},
+		Offset: offset, Topic: "raw.cpr.person.v1", Value: value, Arrived: schemas.CivilDay(2024, 3, 2).Midnight(),
+		Headers: []transforms.Header{{Name: "ce_id", Value: []byte(produced)},
 			{Name: "ce_type", Value: []byte("person")},
 			{Name: "ce_source", Value: []byte("//cpr/0000")},
 			{Name: "ce_time", Value: []byte("2024-03-01T21:00:00+01:00")}}})
@@ -86,6 +94,8 @@ func TestJudge(t *testing.T) {
 			"TILFLYDTO", "200001010000") +
 		record(t, "010", "LANDEKOD", "5998", "HAENSTART-STATSBORGERSKAB", "201001010000") +
 		record(t, "012", "CIVST", "U") +
+		record(t, "004", "BESKYTTYPE", "0001", "START_DT-BESKYTTELSE", "2024-02-10",
+			"SLET_DT-BESKYTTELSE", "2026-02-10") +
 		strings.Replace(record(t, "022", "PNR", "6101700009", "SLUT_DT-PERSON", "1999-01-01"),
 			strings.Repeat(" ", 10), "6101700001", 1)
 	rows := judge(t, c, id, cpr.A, cpr.Latin1, []byte(block))
@@ -96,9 +106,10 @@ func TestJudge(t *testing.T) {
 	for _, r := range rows[1:] {
 		require.Equal(t, day, r.Stated)
 		require.Equal(t, day, r.Registered)
-		require.Equal(t, "6101700001", r.Scope)
-		got = append(got, fmt.Sprintf("%s %s %s %s..%s %t", r.Op, r.Dataset, r.Kommune,
-			r.From, r.To, r.Background))
+		scope, kind, _ := strings.Cut(r.Scope, "/")
+		require.Equal(t, "6101700001", scope)
+		got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %s %s..%s %t %s", r.Op, r.Dataset,
+			r.Kommune, r.From, r.To, r.Background, kind)))
 	}
 	require.Equal(t, []string{
 		"snapshot borger.person 0000 .. false",
@@ -106,11 +117,21 @@ func TestJudge(t *testing.T) {
 		"snapshot borger.adresse 0000 .. false",
 		"snapshot borger.civilstand 0000 .. false",
 		"snapshot borger.statsborgerskab 0000 .. false",
+		"snapshot borger.familierelation 0000 .. false",
+		"snapshot borger.udlandsophold 0000 .. false",
+		"snapshot borger.haendelse 0000 .. false",
+		"snapshot borger.beskyttelse 0000 2024-02-10.. false 0001",
+		"snapshot borger.beskyttelse 0000 2024-03-01.. false 0002",
+		"snapshot borger.beskyttelse 0000 2024-03-01.. false 0003",
+		"snapshot borger.beskyttelse 0000 2024-03-01.. false 0004",
+		"snapshot borger.beskyttelse 0000 2024-03-01.. false 0005",
 		"upsert borger.person 0101 2000-01-01.. false",
 		"upsert borger.personnummer 0000 1999-01-01.. true",
 		"upsert borger.adresse 0101 2000-01-01.. false",
 		"upsert borger.civilstand 0101 2000-01-01.. false",
 		"upsert borger.statsborgerskab 0101 2010-01-01.. false",
+		"upsert borger.beskyttelse 0101 2024-02-10..2026-02-10 false 0001",
+		"upsert borger.haendelse 0101 2000-01-01.. false",
 	}, got)
 }
 
@@ -157,7 +178,7 @@ func TestJudgeReal(t *testing.T) {
 			if rows[0].Outcome == schemas.Warned {
 				t.Logf("file %d unit %d: %s", i, u.Nr, rows[0].Finding)
 			}
-			upserts += max(0, len(rows)-6)
+			upserts += max(0, len(rows)-14)
 			held := slices.ContainsFunc(rows, func(r schemas.Row) bool {
 				return r.Op == schemas.OpUpsert && r.Dataset == "borger.person"
 			})

@@ -1,35 +1,57 @@
 package cpr
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/schemas/codes"
 )
 
 // Holder gives the municipality that holds what is said of a municipality code: itself or its
 // successor; false for Greenland, tax codes, Christiansoe and codes that the list lacks.
 type Holder func(code string) (schemas.Kommunekode, bool)
 
+// Rules is what the parser takes from code lists.
+type Rules struct {
+	Holder Holder
+	// Protections is the types of which a block speaks also where it lacks them.
+	Protections []string
+	// BirthDays is how long after FOED_DT a first address still is that of a birth.
+	BirthDays int
+}
+
+// RulesOf reads the rules: the lists kommune and beskyttelsestype, and of cpr_regel foedt_dage. A
+// number of days that is none is an error.
+func RulesOf(lists *codes.Lists) (Rules, error) {
+	r := Rules{Holder: lists.Holder, Protections: lists.Codes("beskyttelsestype")}
+	e, _ := lists.Lookup("cpr_regel", "foedt_dage", schemas.Open)
+	if r.BirthDays = digits(e.Fields["vaerdi"]); e.Fields["vaerdi"] == "" || r.BirthDays < 0 {
+		return r, errors.New("read code list cpr_regel: foedt_dage: want a vaerdi in whole days")
+	}
+	return r, nil
+}
+
 // NewParser makes the parser of raw.cpr.person: it turns a unit (Avro of flis/enhed.avsc) into a
 // record (Avro of cpr/person.avsc). No unit of CPR is used in part, so parts is always nil. A
-// reject parks the unit: DECODE, LAYOUT, DATE. The parser holds no state and may be called
+// reject parks the unit: DECODE, LAYOUT, DATE, BUDGET. The parser holds no state and may be called
 // concurrently.
-func NewParser(holder Holder) func([]byte) (record []byte, parts []*schemas.Finding,
+func NewParser(rules Rules) func([]byte) (record []byte, parts []*schemas.Finding,
 	reject *schemas.Finding) {
 	return func(b []byte) ([]byte, []*schemas.Finding, *schemas.Finding) {
-		record, reject := parse(b, holder)
+		record, reject := parse(b, &rules)
 		return record, nil, reject
 	}
 }
 
 // parse is the parser; a reject leaves no record.
-func parse(raw []byte, holder Holder) ([]byte, *schemas.Finding) {
+func parse(raw []byte, rules *Rules) ([]byte, *schemas.Finding) {
 	u, err := readUnit(raw)
 	if err != nil {
 		return nil, schemas.Reject(schemas.CodeDecode, "", "send units as flis/enhed.avsc",
 			"the unit is Avro of flis/enhed.avsc: %s", err.Error())
 	}
-	b, reject := newBlock(u, holder)
+	b, reject := newBlock(u, rules)
 	if reject != nil {
 		return nil, reject
 	}
@@ -46,8 +68,8 @@ func parse(raw []byte, holder Holder) ([]byte, *schemas.Finding) {
 // block is the records of one unit.
 type block struct {
 	*plan
+	*Rules
 	pnr      string
-	holder   Holder
 	produced stamp             // PRODDTO at Danish midnight
 	receipt  bool              // 997, not a block
 	lines    map[string][]line // by record type, in the file's order; those that are read
@@ -57,8 +79,8 @@ type block struct {
 }
 
 // newBlock checks the envelope and the frame of each record, and sorts records by type.
-func newBlock(u unit, holder Holder) (*block, *schemas.Finding) {
-	b := &block{plan: plans[u.layout], holder: holder, lines: map[string][]line{}}
+func newBlock(u unit, rules *Rules) (*block, *schemas.Finding) {
+	b := &block{plan: plans[u.layout], Rules: rules, lines: map[string][]line{}}
 	if b.plan == nil {
 		return nil, schemas.Reject(schemas.CodeLayout, "layout", "feed the file with --layout",
 			"the layout is A, A-UUID or B")

@@ -129,7 +129,7 @@ func TestManyRecords(t *testing.T) {
 		fmt.Fprintf(&text, "0276101700001 5100%s %s\n", from, to)
 	}
 	u := unit{layout: A, encoding: UTF8, content: []byte(text.String())}
-	b, reject := newBlock(u, testHolder)
+	b, reject := newBlock(u, &testRules)
 	require.Nil(t, reject)
 	f, reject := b.facts()
 	require.Nil(t, reject)
@@ -138,21 +138,46 @@ func TestManyRecords(t *testing.T) {
 	require.NotEmpty(t, b.encode(f))
 }
 
+// TestManyKeys: relations and types that each would cross every residence are refused, not tried.
+func TestManyKeys(t *testing.T) {
+	var stays strings.Builder
+	stays.WriteString("0016101700001          01             K1900-01-10\n")
+	for i := range 20_000 {
+		komkod := []string{"0101", "0217"}[i%2]
+		fmt.Fprintf(&stays, "0236101700001 %s%52s%s %s\n", komkod, "", dayText(i), dayText(i+1))
+	}
+	for name, more := range map[string]func(i int) string{
+		"children": func(i int) string { return fmt.Sprintf("0146101700001610100%04d", i) },
+		"types":    func(i int) string { return fmt.Sprintf("0046101700001%04d1900-01-10", i) },
+	} {
+		for _, n := range []int{4, 9_999} {
+			keys := make([]string, n)
+			for i := range n {
+				keys[i] = more(i)
+			}
+			text := stays.String() + strings.Join(keys, "\n")
+			_, reject := parse(testUnit("A", "UTF-8", "", text), &testRules)
+			require.NotNil(t, reject, name)
+			require.Equal(t, schemas.CodeBudget, reject.Code, name)
+		}
+	}
+}
+
 func dayText(i int) string { return (schemas.Day(i) - 25000).Civil().Format("200601021504") }
 
 func TestUnitTruncated(t *testing.T) {
 	whole := testUnit("A", "UTF-8", "2024-03-01",
 		"0016101700001          01             K1970-01-10")
-	_, reject := parse(whole, testHolder)
+	_, reject := parse(whole, &testRules)
 	require.Nil(t, reject)
 	for i := range whole {
-		_, reject := parse(whole[:i], testHolder)
+		_, reject := parse(whole[:i], &testRules)
 		require.NotNil(t, reject, "%d bytes", i)
 		require.Equal(t, schemas.CodeDecode, reject.Code, "%d bytes", i)
 	}
-	_, reject = parse(append(whole, 0), testHolder)
+	_, reject = parse(append(whole, 0), &testRules)
 	require.Equal(t, schemas.CodeDecode, reject.Code)
-	_, reject = parse(testUnit("A", "UTF-8", "2024-02-30", ""), testHolder)
+	_, reject = parse(testUnit("A", "UTF-8", "2024-02-30", ""), &testRules)
 	require.Equal(t, schemas.CodeDate, reject.Code)
 }
 
@@ -185,7 +210,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(testUnit(set["layout"], "UTF-8", set["produceret"], text))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		record, reject := parse(b, testHolder)
+		record, reject := parse(b, &testRules)
 		if reject != nil {
 			require.Nil(t, record)
 			require.NotEmpty(t, reject.Rule)
@@ -198,7 +223,7 @@ func FuzzParse(f *testing.F) {
 func BenchmarkParseCPR(b *testing.B) {
 	text := formatRecords(b, A, benchBlock)
 	unit := testUnit("A", string(Latin1), "2024-03-01", text)
-	parser := NewParser(testHolder)
+	parser := NewParser(testRules)
 	b.ReportAllocs()
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {

@@ -7,6 +7,7 @@ type rowSource struct {
 	current                        bool // beats history
 	annkor                         Field
 	start, startMark, end, endMark Field
+	endElse                        Field // where end is blank
 	ts                             Field // registration time (B)
 	values                         []Field
 }
@@ -70,6 +71,10 @@ type plan struct {
 	civil   []rowSource
 	citizen []rowSource
 	parted  []separation
+	kinPlan
+	protect []rowSource
+	abroad  []rowSource
+	gone    []rowSource // disappeared
 }
 
 // plans is what is read of each layout. Read-only.
@@ -112,6 +117,7 @@ func planA(l Layout, t table) *plan {
 				f("030", "START_DT-SEPARATION")},
 		},
 	}
+	p.restA()
 	if l == AUUID {
 		p.address[0].values[uuid] = f("002", "ADRESSE_UUID")
 	}
@@ -152,6 +158,7 @@ func planB() *plan {
 			{"086", f("086", "annkor"), f("086", "sep_henvis"), f("086", "start_dt")},
 		},
 	}
+	p.restB()
 	return p.complete()
 }
 
@@ -161,7 +168,8 @@ func (p *plan) complete() *plan {
 	if p.clear != nil {
 		p.used["003"] = true
 	}
-	for _, rows := range [][]rowSource{p.address, p.civil, p.citizen} {
+	for _, rows := range [][]rowSource{p.address, p.civil, p.citizen, p.protect, p.abroad, p.gone,
+		p.children, p.mother, p.father, p.custody} {
 		for _, s := range rows {
 			p.used[s.rec] = true
 		}

@@ -83,7 +83,7 @@ func TestReal(t *testing.T) {
 	if len(files) == 0 {
 		t.Skip("no real CPR files: set FLIS_SHARED to the folder that has real/cpr")
 	}
-	parse := NewParser(testHolder)
+	parse := NewParser(testRules)
 	for i, name := range files {
 		layout, want := A, 1
 		if !strings.HasPrefix(filepath.Base(name), "PNR_") {

@@ -3,6 +3,7 @@ package cpr
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/flis-dk/flis/schemas"
 )
@@ -36,6 +37,15 @@ func (r *row) endOrder() int64 {
 // timeline is a person's rows of one dataset: in order of valid time, disjoint, none without
 // length.
 func (b *block) timeline(sources []rowSource) ([]row, *schemas.Finding) {
+	rows, reject := b.read(sources)
+	if reject != nil {
+		return nil, reject
+	}
+	return b.settle(rows)
+}
+
+// read is the records of some types as rows, as they stand.
+func (b *block) read(sources []rowSource) ([]row, *schemas.Finding) {
 	var rows []row
 	for i := range sources {
 		for _, l := range b.lines[sources[i].rec] {
@@ -50,6 +60,11 @@ func (b *block) timeline(sources []rowSource) ([]row, *schemas.Finding) {
 			rows = append(rows, r)
 		}
 	}
+	return rows, nil
+}
+
+// settle makes rows of one key a timeline.
+func (b *block) settle(rows []row) ([]row, *schemas.Finding) {
 	if reject := b.resolveStarts(rows); reject != nil {
 		return nil, reject
 	}
@@ -66,6 +81,11 @@ func (b *block) row(src *rowSource, l line) (row, *schemas.Finding) {
 	}
 	if r.end, reject = b.moment(src.rec, l, src.end); reject != nil {
 		return r, reject
+	}
+	if !r.end.known {
+		if r.end, reject = b.moment(src.rec, l, src.endElse); reject != nil {
+			return r, reject
+		}
 	}
 	if r.registered, reject = b.registered(src.rec, l, src.ts); reject != nil {
 		return r, reject
@@ -100,8 +120,8 @@ func (b *block) resolveStarts(rows []row) *schemas.Finding {
 				r.unsureFrom = false // U from FOED_DT is certain
 			}
 		default:
-			return schemas.Reject(schemas.CodeDate, r.src.rec+"."+r.src.start.Name,
-				"order the person anew",
+			return schemas.Reject(schemas.CodeDate,
+				strings.TrimSuffix(r.src.rec+"."+r.src.start.Name, "."), "order the person anew",
 				"a row without a start begins at FOED_DT, which is missing")
 		}
 	}
@@ -164,10 +184,7 @@ func (b *block) residence(addresses []row) []period {
 	var ps []period
 	for i := range addresses {
 		a := &addresses[i]
-		k, ok := b.holder(a.value(komkod))
-		if !ok {
-			k = ""
-		}
+		k := b.holderOf(a)
 		if n := len(ps); n > 0 && ps[n-1].to == a.from && ps[n-1].kommune == k {
 			ps[n-1].to = a.to
 			continue
@@ -175,6 +192,14 @@ func (b *block) residence(addresses []row) []period {
 		ps = append(ps, period{k, a.from, a.to})
 	}
 	return ps
+}
+
+// holderOf is who holds an address, "" for none.
+func (b *block) holderOf(a *row) schemas.Kommunekode {
+	if k, ok := b.Holder(a.value(komkod)); ok {
+		return k
+	}
+	return ""
 }
 
 // held is a part of a row as one municipality holds it.
