@@ -93,14 +93,17 @@ func (r *realClose) deps(st store.Store) Deps {
 		Writer:   fmt.Sprint("w", r.started), Build: "test"}
 }
 
-func (r *realClose) audit() *AuditReport {
+func (r *realClose) auditDeps() AuditDeps {
 	st := r.mem.With(nil)
-	report, err := Audit(r.ctx, AuditDeps{Tables: st, State: st, Journal: JournalEvents(st),
-		Datasets: r.sets,
+	return AuditDeps{Tables: st, State: st, Journal: JournalEvents(st), Datasets: r.sets,
 		Refold: func(context.Context) (store.Store, Engine, func() error, error) {
 			scratch := store.NewMemory()
 			return scratch, newTestTables(r.t, scratch, r.t.TempDir()), func() error { return nil }, nil
-		}}, nil)
+		}}
+}
+
+func (r *realClose) audit() *AuditReport {
+	report, err := Audit(r.ctx, r.auditDeps(), nil)
 	require.NoError(r.t, err)
 	return report
 }

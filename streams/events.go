@@ -37,6 +37,9 @@ const maxLine = 16 << 20 // a unit beyond the topic's limit cannot be published
 
 // ParseCloudEvent reads one line strictly: an unknown attribute is an error, so that drift is loud.
 func ParseCloudEvent(line []byte) (*CloudEvent, error) {
+	if rule := misshapen(line); rule != "" {
+		return nil, schemas.Reject(schemas.CodeEnvelope, "", "send one CloudEvent in JSON on a line", "%s", rule)
+	}
 	var e CloudEvent
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
@@ -49,6 +52,17 @@ func ParseCloudEvent(line []byte) (*CloudEvent, error) {
 			"the line goes on after the event")
 	}
 	return &e, nil
+}
+
+// misshapen tells of a line that is no object, in words for the two usual causes; "" for others.
+func misshapen(line []byte) string {
+	switch {
+	case bytes.HasPrefix(line, []byte("\ufeff")):
+		return "the file begins with a byte order mark: save it as UTF-8 without"
+	case bytes.HasPrefix(line, []byte("[")):
+		return "the line is a list of JSON: the file is JSON Lines, each event on a line of its own, without brackets"
+	}
+	return ""
 }
 
 // jsonFault names a fault of JSON without its content.
@@ -130,8 +144,7 @@ func (f *Feed) event(ctx context.Context, d Delivery, events []string, line []by
 	topicEvent := e.Type
 	if e.Type != schemas.ControlEvent && !slices.Contains(events, e.Type) {
 		topicEvent = events[0]
-		bad = schemas.Reject(schemas.CodeEnvelope, "type", "use one of "+strings.Join(events, ", "),
-			"the system %s has no such event", d.System)
+		bad = transforms.OtherEvent(d.System, events)
 	}
 	m.Topic = schemas.RawTopic(d.System, topicEvent)
 	m.Key = f.eventKey(e)

@@ -152,9 +152,19 @@ func TestEvents(t *testing.T) {
 	for _, b := range sent.Bad {
 		said = append(said, fmt.Sprint(b.Code, " ", b.Path))
 	}
-	require.Equal(t, []string{"DECODE line 3 minutter", "ENVELOPE line 4 type", "ENVELOPE line 5", "ENVELOPE line 6"}, said)
+	require.Equal(t, []string{"DECODE line 3 minutter", "ENVELOPE line 4 ce_type", "ENVELOPE line 5",
+		"ENVELOPE line 6"}, said)
 	require.Equal(t, "not json", string(p.sent[3].Value))
 	require.NotContains(t, fmt.Sprint(sent.Bad[2]), "not json", "no content in an error")
+}
+
+// TestLinesThatAreNoObject: the two usual causes are told in words.
+func TestLinesThatAreNoObject(t *testing.T) {
+	for line, want := range map[string]string{"[{}]": "is a list of JSON", "\ufeff{}": "a byte order mark",
+		"hello": "syntax error at byte 1"} {
+		_, err := streams.ParseCloudEvent([]byte(line))
+		require.ErrorContains(t, err, want)
+	}
 }
 
 // source hands out chunks that were prepared, then nothing.

@@ -23,12 +23,26 @@ type compiler struct {
 	errs     []error
 }
 
-// compileMapping is the one way from text to program.
-func compileMapping(file string, text []byte, schema *avro.Schema, lists *codes.Lists,
+// place is where a mapping lies: its path says system and event before its text does.
+type place struct{ file, system, event string }
+
+// compileMapping is the one way from text to program. A mapping that is not of its folder and file
+// is told so first: the rest would be checked against the wrong schema.
+func compileMapping(at place, text []byte, schema *avro.Schema, lists *codes.Lists,
 	datasets map[schemas.DatasetName]*dataset) (*program, error) {
 	var m mappingSpec
-	if err := yamlfile.Decode(file, text, &m); err != nil {
+	err := yamlfile.Decode(at.file, text, &m)
+	if m.System != "" && m.System != at.system {
+		return nil, m.Pos.Errorf("system: %s does not fit the folder: want system: %s", m.System, at.system)
+	}
+	if m.Event != "" && m.Event != at.event {
+		return nil, m.Pos.Errorf("event: %s does not fit the file: want event: %s", m.Event, at.event)
+	}
+	if err != nil {
 		return nil, err
+	}
+	if m.System == "" || m.Event == "" {
+		return nil, m.Pos.Errorf("system and event are missing: want system: %s, event: %s", at.system, at.event)
 	}
 	c := &compiler{lists: lists, datasets: datasets, used: map[string]yamlfile.Pos{},
 		p: &program{system: schemas.System(m.System), event: m.Event, schema: schema,
@@ -48,7 +62,11 @@ func (c *compiler) fail(pos yamlfile.Pos, format string, args ...any) {
 
 // oneOf says that a word is of a closed set.
 func (c *compiler) oneOf(pos yamlfile.Pos, what, word string, set []string) bool {
-	if !slices.Contains(set, word) {
+	switch {
+	case word == "":
+		c.fail(pos, "%s is missing: want one of %s", what, strings.Join(set, ", "))
+		return false
+	case !slices.Contains(set, word):
 		c.fail(pos, "%s %q: want one of %s", what, word, strings.Join(set, ", "))
 		return false
 	}
@@ -194,6 +212,8 @@ func (c *compiler) target(m *targetSpec) {
 		withdraw: s.test(m.Pos, m.Withdraw), present: s.refs(m.Pos, m.Present),
 		absent:  s.refs(m.Pos, m.Absent),
 		kommune: s.kommune(m.Kommune), registered: s.moment(m.Reg)}
+	c.reachable(m, "delete", m.Delete)
+	c.reachable(m, "withdraw", m.Withdraw)
 	if m.Op != "" && c.oneOf(m.Pos, "op", m.Op, []string{"upsert", "replace"}) {
 		t.replace = m.Op == "replace"
 	}
@@ -210,6 +230,23 @@ func (c *compiler) target(m *targetSpec) {
 	t.scoped = c.p.snapshot != nil && c.p.snapshot.has(d.Name)
 	g := c.group(s.item)
 	g.targets = append(g.targets, t)
+}
+
+// reachable says that each value of a delete or withdraw can come so far: what `when` does not let
+// through is deleted by nobody, and nobody would see it.
+func (c *compiler) reachable(m *targetSpec, word string, cond condition) {
+	for _, field := range sortedKeys(cond) {
+		let, said := m.When[field]
+		for _, value := range cond[field] {
+			if said && !slices.Contains(let, value) {
+				c.fail(m.Pos, "%s: %s %q can never hold: when does not let it through", word, field,
+					value)
+			}
+		}
+		if slices.Contains(m.Absent, field) {
+			c.fail(m.Pos, "%s: %s can never hold: the field is one of absent", word, field)
+		}
+	}
 }
 
 // interval checks that a state has a start and a fact a date, and that no word is said of a fact

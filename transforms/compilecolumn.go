@@ -1,6 +1,7 @@
 package transforms
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -119,6 +120,7 @@ func (s scope) column(name string, target schemas.Column, m *columnSpec) column 
 		return col
 	}
 	s.verbs(&col, m)
+	s.named(&col, m)
 	if m.Default != "" {
 		v, err := constantOf(target, m.Default)
 		if err != nil {
@@ -240,9 +242,7 @@ func (s scope) texts(col *column, m *columnSpec) {
 	if list != "" && !s.c.lists.Has(list) {
 		s.c.fail(m.Pos, "column %s: there is no code list %s", col.name, list)
 	}
-	if m.Lookup != "" && !s.c.lists.HasLocal(s.c.p.system, m.Lookup) {
-		s.c.fail(m.Pos, "lookup %s: the list lokal has no such part for %s", m.Lookup, s.c.p.system)
-	}
+	s.translations(col, m)
 	if m.Ukendt != "" && s.c.oneOf(m.Pos, "ukendt", m.Ukendt, []string{"park", "behold"}) {
 		col.keep = m.Ukendt == "behold"
 	}
@@ -250,6 +250,41 @@ func (s scope) texts(col *column, m *columnSpec) {
 		r := s.ref(m.Pos, m.At)
 		col.at = &dayRef{ref: r, form: s.dateForm(m.Pos, m.Date, r)}
 	}
+}
+
+// translations checks the rows of lokal that a column reads: there are some, and each leads to a
+// code that the column's own list has on some day.
+func (s scope) translations(col *column, m *columnSpec) {
+	if m.Lookup == "" {
+		return
+	}
+	system, list := s.c.p.system, col.target.List
+	rows := s.c.lists.Locals(system, m.Lookup)
+	if len(rows) == 0 {
+		s.c.fail(m.Pos, `lookup %s: the list lokal has no rows for %s: add rows `+
+			`"%s;%s;<code>;<standard>;;;o" to codes/lokal.csv`, m.Lookup, system, system, m.Lookup)
+	}
+	for _, row := range rows {
+		if _, ok := s.c.lists.Lookup(list, row.Code, schemas.Open); !ok && s.c.lists.Has(list) {
+			s.c.errs = append(s.c.errs, fmt.Errorf(
+				"%s: standard %q is no code of the list %s on any day (%s, lookup %s)", row.Place,
+				row.Code, list, m.Pos, m.Lookup))
+		}
+	}
+}
+
+// named checks the verbs that a column's name asks for (model.md section 1, Person key and Local
+// ids): every cpr and *_cpr is a personal number, every *_id a local id.
+func (s scope) named(col *column, m *columnSpec) {
+	text := col.target.Type == schemas.String
+	switch name := col.name; {
+	case text && !m.CPR && (name == "cpr" || strings.HasSuffix(name, "_cpr")):
+		s.c.fail(m.Pos, "column %s is a personal number: want cpr: true", name)
+	case text && !m.ID && strings.HasSuffix(name, "_id"):
+		s.c.fail(m.Pos, "column %s is a local id, <system>:<id>: want id: true", name)
+	}
+	number := col.target.Type == schemas.Int || col.target.Type == schemas.Decimal
+	col.duration = number && (col.name == "minutter" || strings.HasPrefix(col.name, "minutter_"))
 }
 
 // numbers compiles the verbs of a number. A text needs a form, a number of the source has none;

@@ -3,6 +3,7 @@ package transforms
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"strings"
 
@@ -209,9 +210,7 @@ const frameLength = 5
 func (v *verdict) frame() ([]byte, error) {
 	b := v.r.Value
 	if len(b) < frameLength || b[0] != 0 {
-		v.park(schemas.Reject(schemas.CodeSchema, "",
-			"write a zero, the schema's id in four bytes, then Avro",
-			"the value has no registry framing"))
+		v.park(unframed(v.t.schema, b))
 		return nil, nil
 	}
 	p, f, err := v.c.plan(v.t, binary.BigEndian.Uint32(b[1:]))
@@ -222,6 +221,32 @@ func (v *verdict) frame() ([]byte, error) {
 		v.park(f)
 	}
 	return b[frameLength:], err
+}
+
+// unframed is the finding of a value without framing. A feed publishes an event that cannot be
+// encoded as it is, so JSON is told what is wrong with it by the topic's schema.
+func unframed(schema *avro.Schema, value []byte) *schemas.Finding {
+	if json.Valid(value) {
+		if _, f := EncodeEvent(schema, value); f != nil {
+			return f
+		}
+	}
+	return schemas.Reject(schemas.CodeSchema, "",
+		"write a zero, the schema's id in four bytes, then Avro",
+		"the value has no registry framing")
+}
+
+// EncodeEvent turns the data of a structured CloudEvent into Avro by the schema of its topic, for
+// those who feed or check a file of events. The finding is the one that Judge gives of the same data
+// without framing.
+func EncodeEvent(schema *avro.Schema, data []byte) ([]byte, *schemas.Finding) {
+	b, err := avro.EncodeJSON(schema, data)
+	if err == nil {
+		return b, nil
+	}
+	f := malformed(err)
+	f.Path, f.Mend = strings.TrimSuffix("data."+f.Path, "."), "send what the event's schema says"
+	return nil, f
 }
 
 // unit has a parser make a record of a file's unit, then maps it like any other.

@@ -222,6 +222,10 @@ func (m *machine) number(c *column, r *ref) (n number, null, ok bool) {
 		m.park(schemas.CodeMapping, *r, "send a number in the agreed form",
 			"is no number of the agreed form")
 	}
+	if ok && c.duration && n.mantissa < 0 {
+		m.park(schemas.CodeMapping, *r, "send a length of time of zero or more", "is below zero")
+		ok = false
+	}
 	return n, false, ok
 }
 
@@ -458,16 +462,53 @@ func (m *machine) code(c *column, text []byte, at schemas.Day) ([]byte, bool) {
 		return x.standard, true
 	case !c.keep:
 		m.park(schemas.CodeCode, c.path(), "send a code of the list, or have the code added to it",
-			"is no code of "+listName(c)+" on that day")
+			"is no code of "+listName(c)+" on that day"+m.otherDays(c, text, at))
 		return nil, false
 	}
 	m.warned = true
 	m.note(schemas.CodeCode, c.path(), "have the code added to the list",
-		"is no code of "+listName(c)+", kept")
+		"is no code of "+listName(c)+", kept"+m.otherDays(c, text, at))
 	if c.lookup != "" {
 		return []byte(unknown), true
 	}
 	return text, true
+}
+
+// otherDays tells of a code that is not known when it would be: since when, or until when, a list has
+// it. A standard code is named; the sender's own is a value, and is not.
+func (m *machine) otherDays(c *column, text []byte, at schemas.Day) string {
+	name, standard := "the code", string(text)
+	if c.lookup != "" {
+		key := m.localKey(c, text)
+		own, now := m.lists.Lookup(local, key, at)
+		if !now {
+			if own, ok := m.lists.Lookup(local, key, schemas.Open); ok {
+				return " (the code holds " + days(&own, at) + ")"
+			}
+			return ""
+		}
+		name, standard = own.Code, own.Code
+	}
+	if e, ok := m.lists.Lookup(c.target.List, standard, schemas.Open); ok {
+		return " (" + name + " holds " + days(&e, at) + ")"
+	}
+	return ""
+}
+
+// days is when a row holds, seen from a day on which it does not.
+func days(e *codes.Entry, at schemas.Day) string {
+	if at < e.From {
+		return "from " + e.From.String()
+	}
+	return "until " + e.To.String()
+}
+
+// local is the list of vendors' own codes.
+const local = "lokal"
+
+// localKey is a vendor's code as the list of them names it.
+func (m *machine) localKey(c *column, text []byte) string {
+	return strings.Join([]string{string(m.system), c.lookup, string(text)}, schemas.KeySeparator)
 }
 
 // listName is what a finding calls the list: the vendor's own and the standard one.
@@ -482,9 +523,7 @@ func listName(c *column) string {
 func (m *machine) ask(c *column, text []byte, at schemas.Day) (known, bool) {
 	x := known{standard: bytes.Clone(text), from: schemas.Always, to: schemas.Open}
 	if c.lookup != "" {
-		key := strings.Join([]string{string(m.system), c.lookup, string(text)},
-			schemas.KeySeparator)
-		e, ok := m.lists.Lookup("lokal", key, at)
+		e, ok := m.lists.Lookup(local, m.localKey(c, text), at)
 		if !ok {
 			return x, false
 		}

@@ -1,6 +1,7 @@
 package transforms_test
 
 import (
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -13,67 +14,49 @@ import (
 	"github.com/flis-dk/flis/transforms"
 )
 
-// third is a third elder-care vendor as an overlay: flat rows, minutes per weekday, Danish dates.
-// Data files only.
-func third() fstest.MapFS {
-	files := map[string]string{
-		"systems/vitae/visitation.avsc": `{"type": "record", "name": "visitation",
-  "namespace": "dk.flis.raw.vitae", "fields": [
-  {"name": "VISID", "type": "string"}, {"name": "KOMNR", "type": "string"}, {"name": "CPRNR",
-  "type": "string"},
-  {"name": "PARAGRAF", "type": "string"}, {"name": "MIN_MA", "type": "int"}, {"name": "MIN_TI",
-  "type": "int"},
-  {"name": "MIN_ON", "type": "int"}, {"name": "MIN_TO", "type": "int"}, {"name": "MIN_FR",
-  "type": "int"},
-  {"name": "MIN_LO", "type": "int"}, {"name": "MIN_SO", "type": "int"}, {"name": "LEVTYPE",
-  "type": "string"},
-  {"name": "STARTDATO", "type": "string"}, {"name": "SLUTDATO", "type": ["null", "string"],
-  "default": null},
-  {"name": "STATUS", "type": "string"}]}`,
-		"mappings/vitae/visitation.yaml": `system: vitae
-event: visitation
-kommune: {field: KOMNR, form: KOM3}
-targets:
-  - dataset: aeldre.visiteret_tid
-    op: replace
-    when: {STATUS: [A, P, S]}
-    delete: {STATUS: [S]}
-    gyldig_fra: {field: STARTDATO, date: dd-mm-yyyy}
-    gyldig_til: {field: SLUTDATO, date: dd-mm-yyyy, ende: inclusive}
-    columns:
-      visitation_id: {field: VISID, id: true}
-      cpr: {field: CPRNR, cpr: true}
-      paragraf: {field: PARAGRAF, lookup: lov}
-      ydelsesgruppe: {field: PARAGRAF, lookup: ydelsesgruppe}
-      minutter_pr_uge: {sum: [MIN_MA, MIN_TI, MIN_ON, MIN_TO, MIN_FR, MIN_LO, MIN_SO]}
-      leverandoertype: {field: LEVTYPE, lookup: leverandoertype}
-      startdato: {field: STARTDATO, date: dd-mm-yyyy}
-      slutdato: {field: SLUTDATO, date: dd-mm-yyyy}
-`,
-		"codes/lokal.csv": `system;liste;kode;standard;gyldig_fra;gyldig_til;kilde
-vitae;lov;083 01 01;SEL-83-1-1;;;o
-vitae;ydelsesgruppe;083 01 01;personlig;;;o
-vitae;leverandoertype;K;kommunal;;;o
-vitae;leverandoertype;P;privat;;;o
-`}
+const visitationInput = `{"topic": "raw.vitae.visitation.v1", "id": "1", "source": "//vitae/183",
+  "type": "visitation", "data": {"VISID": "4711", "KOMNR": "183", "CPRNR": "6101700001",
+  "PARAGRAF": "083 01 01", "MIN_MA": 30, "MIN_TI": 0, "MIN_ON": 30, "MIN_TO": 0, "MIN_FR": 30,
+  "MIN_LO": 0, "MIN_SO": 15, "LEVTYPE": "K", "STARTDATO": "01-01-2025", "SLUTDATO": "30-06-2025",
+  "STATUS": "A"}}`
+
+// overlaid is vitae under another name as an overlay: what is built in is not needed for it.
+func overlaid(t *testing.T) fstest.MapFS {
 	over := fstest.MapFS{}
-	for name, text := range files {
-		over[name] = &fstest.MapFile{Data: []byte(text)}
+	for _, f := range []struct {
+		files fs.FS
+		name  string
+	}{{schemas.Builtin, "systems/vitae/visitation.avsc"},
+		{transforms.Mappings, "mappings/vitae/visitation.yaml"}} {
+		b, err := fs.ReadFile(f.files, f.name)
+		require.NoError(t, err)
+		over[strings.Replace(f.name, "vitae", "egen", 1)] = &fstest.MapFile{
+			Data: []byte(strings.ReplaceAll(string(b), "vitae", "egen"))}
 	}
+	b, err := fs.ReadFile(schemas.Builtin, "codes/lokal.csv")
+	require.NoError(t, err)
+	heading, rows, _ := strings.Cut(string(b), "\n")
+	own := heading + "\n"
+	for line := range strings.Lines(rows) {
+		if rest, ok := strings.CutPrefix(line, "vitae;"); ok {
+			own += "egen;" + rest
+		}
+	}
+	over["codes/lokal.csv"] = &fstest.MapFile{Data: []byte(own)}
 	return over
 }
 
-// TestVendorsGiveTheSameAnswer: three systems that differ in every convention say the same of the
-// same grant.
+// TestVendorsGiveTheSameAnswer: three systems that differ in every convention, and one of an overlay,
+// say the same of the same grant.
 func TestVendorsGiveTheSameAnswer(t *testing.T) {
-	over := third()
+	over := overlaid(t)
 	lists, err := codes.Load(schemas.Builtin, over)
 	require.NoError(t, err)
 	registry, err := avro.NewLocal(schemas.Builtin, over)
 	require.NoError(t, err)
 	var all []schemas.Agreement
 	for k, s := range map[schemas.Kommunekode]schemas.System{"0101": "kmd-nexus", "0461": "cura",
-		"0183": "vitae"} {
+		"0183": "vitae", "0825": "egen"} {
 		all = append(all, schemas.Agreement{Kommune: k, Area: "aeldre", System: s,
 			From: schemas.Always, To: schemas.Open})
 	}
@@ -95,12 +78,8 @@ func TestVendorsGiveTheSameAnswer(t *testing.T) {
 			"leveret": [], "ydelser": [{"noegle": "4711", "lov": "§83,1,1", "timerPrUge": "1,75",
   "leverandoer": 1,
 			"fraMs": 1735686000000, "tilMs": 1751320800000}]}}`,
-		"vitae": `{"topic": "raw.vitae.visitation.v1", "id": "1", "source": "//vitae/183",
-  "type": "visitation",
-			"data": {"VISID": "4711", "KOMNR": "183", "CPRNR": "6101700001", "PARAGRAF": "083 01 01",
-  "MIN_MA": 30,
-			"MIN_TI": 0, "MIN_ON": 30, "MIN_TO": 0, "MIN_FR": 30, "MIN_LO": 0, "MIN_SO": 15, "LEVTYPE": "K",
-			"STARTDATO": "01-01-2025", "SLUTDATO": "30-06-2025", "STATUS": "A"}}`,
+		"vitae": visitationInput,
+		"egen":  strings.NewReplacer("vitae", "egen", "183", "825").Replace(visitationInput),
 	} {
 		rows, err := c.Judge(nil, w.record(t, []byte(input)))
 		require.NoError(t, err)
@@ -113,5 +92,6 @@ func TestVendorsGiveTheSameAnswer(t *testing.T) {
 	}
 	require.Contains(t, answers["vitae"], "minutter_pr_uge=105.0000")
 	require.Equal(t, answers["vitae"], answers["cura"])
+	require.Equal(t, answers["vitae"], answers["egen"])
 	require.Equal(t, answers["vitae"], answers["kmd-nexus"])
 }

@@ -43,9 +43,9 @@ targets:
     each: list
     gyldig_fra: {field: .day, date: iso}
     columns:
-      ting_id: {join: [.id, x], with: "-"}
+      ting_id: {join: [.id, x], with: "-", id: true}
 `, from + `, "kind": "W", "list": [{"x": "a"}, {"x": "b"}]`,
-			`2 upsert accepteret kommune=0101 dataset=proeve.ting key="7-b"`},
+			`2 upsert accepteret kommune=0101 dataset=proeve.ting key="probe:7-b"`},
 		"absent": {head + `unused: [cpr, kind, on, half, hours, born, when, list, rest]
 targets:
   - dataset: proeve.ting

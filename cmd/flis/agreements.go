@@ -72,7 +72,8 @@ func loadAgreements(file string, lists *codes.Lists, known map[schemas.DatasetNa
 			err = fmt.Errorf("system %q is not known; there are %s", e.System, strings.Join(systems, ", "))
 		}
 		if err != nil {
-			return nil, usage("load agreements: %s: entry %d (%s %s %s): %w", e.At, i+1, e.Kommune, e.Area, e.System, err)
+			return nil, usage("load agreements: %s: entry %d (%s %s %s): %w", e.At, i+1, e.Kommune, e.Area,
+				e.System, err)
 		}
 		all = append(all, as...)
 		ends = append(ends, len(all))

@@ -20,9 +20,9 @@ func auditCommand() *cobra.Command {
 		Use:   "audit",
 		Short: "Recount source, journal and tables, and check every hash of the chain",
 		Long: `audit proves, from what is stored, that nothing is lost, doubled or changed: it counts what the broker still holds against
-the journal; checks each journal entry's hash, files and offsets; each certificate's chain, and that each table has exactly
-the files that its certificate names; and folds every table anew from the journal and compares the rows. It prints what it
-proved, and each difference. Exit code 1 when there is one.`,
+the journal; checks each journal entry's hash, files and offsets; each certificate's chain, and that each table and close
+state has exactly the files that its certificate names; and makes every table and each day's state and counts anew from the
+journal, and compares. It prints what it proved, and each difference. Exit code 1 when there is one.`,
 		Example: `  flis audit --dir flis-demo`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -63,13 +63,18 @@ func (in *installation) auditJournals(ctx context.Context) ([]string, error) {
 	}
 	defer cl.Close()
 	var problems []string
-	for _, s := range in.systems() {
+	systems, err := in.journalled(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range systems {
 		found, err := sinks.VerifyJournal(ctx, in.internal, s, nil)
 		if err != nil {
 			return nil, err
 		}
-		in.out.Printf("journal  %s: %d entries in an unbroken chain, %d files (%d bytes hashed), %d records, %d events\n", s,
-			found.Entries, found.Files, found.Bytes, found.Records, found.Events)
+		in.out.Printf("journal  %s: %d entries with %d files (%d bytes), %d records, %d events: %s\n", s,
+			found.Entries, found.Files, found.Bytes, found.Records, found.Events,
+			proved(len(found.Problems), "an unbroken chain, each file as it was written, no offset twice or unaccounted for"))
 		for _, p := range found.Problems {
 			problems = append(problems, fmt.Sprintf("journal of %s, entry %d: %s", s, p.Entry, p.Text))
 		}
@@ -90,6 +95,14 @@ func (in *installation) auditJournals(ctx context.Context) ([]string, error) {
 		problems = append(problems, more...)
 	}
 	return problems, nil
+}
+
+// proved is what a check came to.
+func proved(differences int, fact string) string {
+	if differences == 0 {
+		return fact
+	}
+	return fmt.Sprintf("%d differences, named below", differences)
 }
 
 // recount reads again what the broker still holds of what was journalled, and compares the counts.
@@ -123,7 +136,8 @@ func (in *installation) recount(ctx context.Context, cl *cluster, s schemas.Syst
 				stream, n, r.at[stream].Next, journalled[stream]))
 		}
 	}
-	in.out.Printf("source   %s: %d records that the broker still holds are in the journal, once each\n", s, total)
+	in.out.Printf("source   %s: %d records that the broker still holds: %s\n", s, total,
+		proved(len(problems), "each is in the journal, once"))
 	return problems, nil
 }
 
@@ -187,9 +201,12 @@ func (in *installation) auditTables(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.out.Printf("tables   %d units, %d certificates in unbroken chains, %d tables with %d files (%d bytes hashed)\n",
-		report.Units, report.Certificates, report.Tables, report.Files, report.Bytes)
-	in.out.Printf("rows     %d units folded anew from the journal: %d rows compared\n", report.Refolded, report.Rows)
+	in.out.Printf("tables   %d units: %d certificates, %d tables with %d files, %d files of close state (%d bytes): %s\n",
+		report.Units, report.Certificates, report.Tables, report.Files, report.StateFiles, report.Bytes,
+		proved(report.Stored, "unbroken chains, each version and file as a certificate names it"))
+	in.out.Printf("rows     %d units made anew from their journals: %d rows in tables, %d days' states and counts: %s\n",
+		report.Refolded, report.Rows, report.Days,
+		proved(len(report.Problems)-report.Stored, "the same as in the newest certificates"))
 	for _, o := range report.Open {
 		in.out.Printf("open     %s\n", o)
 	}
@@ -207,7 +224,7 @@ func (in *installation) refold(context.Context) (store.Store, sinks.Engine, func
 		return nil, nil, nil, fmt.Errorf("make room: %w", err)
 	}
 	done := func() error { return os.RemoveAll(dir) }
-	fresh, err := store.OpenLocal(dir)
+	fresh, err := store.OpenScratch(dir)
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, done())
 	}

@@ -175,19 +175,13 @@ func (in *installation) newFeed(ctx context.Context, cl *cluster, s schemas.Syst
 	}, nil
 }
 
-// encodeEvent turns a fault of the data into a finding that a vendor can use.
+// encodeEvent is transforms.EncodeEvent as the feed wants it: the finding is the error.
 func encodeEvent(sc *avro.Schema, json []byte) ([]byte, error) {
-	b, err := avro.EncodeJSON(sc, json)
-	var f *avro.Fault
-	if errors.As(err, &f) {
-		code := schemas.CodeDecode
-		if f.Budget {
-			code = schemas.CodeBudget
-		}
-		return nil, schemas.Reject(code, strings.TrimSuffix("data."+f.Path, "."), "send what the event's schema says",
-			"%s", f.Rule)
+	b, f := transforms.EncodeEvent(sc, json)
+	if f != nil {
+		return nil, f
 	}
-	return b, err
+	return b, nil
 }
 
 // publisher is a Kafka producer as streams knows it.
@@ -234,6 +228,13 @@ func (cl *cluster) controls(ctx context.Context, s schemas.System) ([]streams.Co
 	return all, nil
 }
 
+// What one fetch and one poll bring, in bytes: a journal entry overshoots its size by a poll at most, and its records
+// are held twice until then.
+const (
+	fetchBytes = 4 << 20
+	pollBytes  = 8 << 20
+)
+
 // source reads all partitions of a system's topics, or those that a group assigned.
 type source struct {
 	cl     *cluster
@@ -243,6 +244,9 @@ type source struct {
 	ends   map[schemas.Stream]int64
 	at     map[schemas.Stream]int64
 	ids    map[string]string
+
+	items   []streams.Item // memory of what Poll gave last
+	headers []transforms.Header
 }
 
 // Seek implements streams.Source.
@@ -266,7 +270,7 @@ func (s *source) Seek(ctx context.Context, from map[schemas.Stream]streams.Posit
 			as = append(as, a)
 		}
 	}
-	s.fetch = kafka.NewFetcher(s.cl.Client, as, kafka.FetchOptions{})
+	s.fetch = kafka.NewFetcher(s.cl.Client, as, kafka.FetchOptions{MaxBytes: fetchBytes, Budget: pollBytes})
 	return nil
 }
 
@@ -288,9 +292,8 @@ func (s *source) start(ctx context.Context, t kafka.Topic, p int, from map[schem
 		return kafka.Assignment{}, err
 	}
 	pos, known := from[stream]
-	if was := readElsewhere(from, s.cl.ClusterID(), t.Name); !known && was != "" {
-		return kafka.Assignment{}, fmt.Errorf("read %s: so far it was read from cluster %s, and this is cluster %s: the "+
-			"broker was made anew, or the configuration names another one; bring the old one back", t.Name, was, s.cl.ClusterID())
+	if m := readElsewhere(from, s.cl.ClusterID(), t.Name); !known && m != nil {
+		return kafka.Assignment{}, m
 	}
 	if !known && first > 0 {
 		return kafka.Assignment{}, &kafka.HoleError{Topic: t.Name, Partition: p, LogStart: first}
@@ -302,19 +305,36 @@ func (s *source) start(ctx context.Context, t kafka.Topic, p int, from map[schem
 	return kafka.Assignment{Topic: t.Name, Partition: p, Next: pos.Next, TopicID: t.ID}, nil
 }
 
-// readElsewhere is the cluster from which a topic was read so far, "" where it is this one, or none.
-func readElsewhere(from map[schemas.Stream]streams.Position, cluster, topic string) (was string) {
-	for stream := range from {
-		c, rest, _ := strings.Cut(string(stream), "/")
-		if name, _, _ := strings.Cut(rest, "/"); name != topic {
-			continue
+// movedError: a topic was read from another cluster so far.
+type movedError struct {
+	topic, was, now string
+	left            map[schemas.Stream]int64 // the other cluster's streams, and where each stands
+}
+
+func (e *movedError) Error() string {
+	return fmt.Sprintf("read %s: so far it was read from cluster %s, and this is cluster %s: the broker was made anew, or "+
+		"the configuration names another one; bring the old one back, or give --gap REASON to leave it for good",
+		e.topic, e.was, e.now)
+}
+
+// readElsewhere is nil where the topic was read from this cluster, or from none that was not left by a recorded gap: a
+// stream that ends in a gap has no anchor.
+func readElsewhere(from map[schemas.Stream]streams.Position, cluster, topic string) *movedError {
+	m := &movedError{topic: topic, now: cluster, left: map[schemas.Stream]int64{}}
+	for stream, pos := range from {
+		c, name, _, ok := stream.Parts()
+		switch {
+		case !ok || name != topic:
+		case c == cluster:
+			return nil
+		case pos.Anchor != (streams.Anchor{}):
+			m.was, m.left[stream] = c, pos.Next
 		}
-		if c == cluster {
-			return ""
-		}
-		was = c
 	}
-	return was
+	if m.was == "" {
+		return nil
+	}
+	return m
 }
 
 // checkAnchor compares the last record that was read with what stands at its offset now. A log that begins exactly at
@@ -350,6 +370,7 @@ func (s *source) Poll(ctx context.Context) ([]streams.Chunk, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.items, s.headers = s.items[:0], s.headers[:0]
 	out := make([]streams.Chunk, 0, len(chunks))
 	for i := range chunks {
 		ch := &chunks[i]
@@ -364,13 +385,16 @@ func (s *source) Poll(ctx context.Context) ([]streams.Chunk, error) {
 func (s *source) chunk(ch *kafka.Chunk) streams.Chunk {
 	stream := schemas.NewStream(s.cl.ClusterID(), ch.Topic, ch.Partition)
 	out := streams.Chunk{Stream: stream, After: streams.Position{Next: ch.Next}}
+	first := len(s.items)
 	for i := range ch.Records {
 		r := &ch.Records[i]
 		it := streams.Item{Record: transforms.Record{Stream: stream, Offset: r.Offset, Arrived: r.Time, Topic: ch.Topic,
 			Key: r.Key, Value: r.Value}}
+		at := len(s.headers)
 		for _, h := range r.Headers {
-			it.Headers = append(it.Headers, transforms.Header{Name: h.Name, Value: h.Value})
+			s.headers = append(s.headers, transforms.Header{Name: h.Name, Value: h.Value})
 		}
+		it.Headers = s.headers[at:len(s.headers):len(s.headers)]
 		switch {
 		case r.Oversized:
 			it.Unreadable = schemas.Reject(schemas.CodeBudget, "", "send it in smaller units",
@@ -379,8 +403,9 @@ func (s *source) chunk(ch *kafka.Chunk) streams.Chunk {
 			it.Unreadable = schemas.Reject(schemas.CodeDecode, "", "send the records again with a client that works",
 				"the batch's checksum is right but it holds no records")
 		}
-		out.Items = append(out.Items, it)
+		s.items = append(s.items, it)
 	}
+	out.Items = s.items[first:len(s.items):len(s.items)]
 	if n := len(ch.Records); n > 0 {
 		last := ch.Records[n-1]
 		out.After.Anchor = streams.Anchor{Topic: s.ids[ch.Topic], Epoch: ch.LeaderEpoch, Offset: last.Offset,

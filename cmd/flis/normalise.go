@@ -45,7 +45,11 @@ func (in *installation) normaliseShared(ctx context.Context, cl *cluster) error 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup
-	for _, s := range in.systems() {
+	systems, err := in.sending(ctx, cl)
+	if err != nil {
+		return err
+	}
+	for _, s := range systems {
 		topics, err := cl.topics(ctx, in, s)
 		if err != nil {
 			return err

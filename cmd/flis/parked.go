@@ -26,7 +26,11 @@ func parkedCommand() *cobra.Command {
 		Short: "What was parked, and why",
 		Long: `parked tells of records that could not be used, or not in full. They are in the
 journal, whole, and stop nobody; a day that has one is not lukket. What is to be mended is the
-sender's, or a mapping, a code list or an agreement of ours.`,
+sender's, or a mapping, a code list or an agreement of ours.
+
+The way back: have the record sent again, mended, with the same ce_id. It is then the same event, and
+its last record decides: the day no longer waits for it. The parked record stays in the journal, and
+in the list, marked "mended since".`,
 		Example: `  flis parked list --dir flis-demo`,
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },

@@ -78,8 +78,8 @@ func (f *fakeRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestRegistryGoesAway(t *testing.T) {
 	f := newFakeRegistry(t)
 	w := newBadWorld(t)
-	w.write("flis.yaml", fmt.Sprintf("dir: .\nagreements: aftaler.yaml\nkafka:\n  partitions: 1\nregistry:\n  url: \"http://%s\"\n",
-		f.addr))
+	w.write("flis.yaml", fmt.Sprintf(
+		"dir: .\nagreements: aftaler.yaml\nkafka: {partitions: 1}\nregistry: {url: \"http://%s\"}\n", f.addr))
 	events := w.write("n.jsonl", eventLine(t, "g-1", nexus0101, grantType, nexusGrant(1, anna, nil)))
 	f.down()
 	w.oneLine(1, []string{"register schema", f.addr}, "feed", "kmd-nexus", events)
@@ -108,7 +108,7 @@ func TestRegistryThatHangs(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close() })
 	w := newBadWorld(t)
 	w.write("flis.yaml", fmt.Sprintf(
-		"dir: .\nagreements: aftaler.yaml\nkafka: {partitions: 1, patience: 1s}\nregistry: {url: \"http://%s\"}\n", l.Addr()))
+		"dir: .\nagreements: aftaler.yaml\nkafka: {patience: 1s}\nregistry: {url: \"http://%s\"}\n", l.Addr()))
 	events := w.write("n.jsonl", eventLine(t, "g-1", nexus0101, grantType, nexusGrant(1, anna, nil)))
 	w.oneLine(1, []string{"register schema", l.Addr().String(), "Timeout"}, "feed", "kmd-nexus", events)
 }

@@ -107,7 +107,10 @@ func stopped(err error) error {
 func (in *installation) normaliseAll(ctx context.Context, cl *cluster, once bool) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	systems := in.systems()
+	systems, err := in.sending(ctx, cl)
+	if err != nil {
+		return err
+	}
 	done := make(chan error, len(systems))
 	for _, s := range systems {
 		go func() { done <- in.normalise(ctx, cl, s, nil, once) }()
@@ -149,23 +152,32 @@ func (in *installation) normalise(ctx context.Context, cl *cluster, s schemas.Sy
 	for {
 		err := n.Run(ctx, once)
 		var hole *kafka.HoleError
-		if in.gap == "" || !errors.As(err, &hole) {
+		var moved *movedError
+		switch {
+		case in.gap != "" && errors.As(err, &hole):
+			stream := schemas.NewStream(cl.ClusterID(), hole.Topic, hole.Partition)
+			err = in.acceptGap(ctx, journal, stream, hole.LogStart)
+		case in.gap != "" && errors.As(err, &moved):
+			err = nil
+			for stream, next := range moved.left { // what it had beyond is not known: one offset stands for it
+				err = errors.Join(err, in.acceptGap(ctx, journal, stream, next+1))
+			}
+		default:
 			return errors.Join(err, cl.trim(ctx, journal.Progress()))
 		}
-		if err := in.acceptGap(ctx, cl, journal, hole); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// acceptGap records that offsets are missing, and why the stream goes on all the same.
-func (in *installation) acceptGap(ctx context.Context, cl *cluster, j *sinks.Journal, h *kafka.HoleError) error {
-	stream := schemas.NewStream(cl.ClusterID(), h.Topic, h.Partition)
+// acceptGap records that a stream's offsets before to are missing, and why it goes on all the same.
+func (in *installation) acceptGap(ctx context.Context, j *sinks.Journal, stream schemas.Stream, to int64) error {
 	from := j.Progress()[stream].Next
-	if err := j.CommitGap(ctx, writerID(), stream, from, h.LogStart, in.gap); err != nil {
+	if err := j.CommitGap(ctx, writerID(), stream, from, to, in.gap); err != nil {
 		return err
 	}
-	in.out.Printf("gap recorded: %s offsets %d to %d are missing\n", stream, from, h.LogStart-1)
+	in.out.Printf("gap recorded: %s offsets %d to %d are missing\n", stream, from, to-1)
 	return nil
 }
 

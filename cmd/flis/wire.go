@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ import (
 	"github.com/flis-dk/flis/schemas/codes"
 	"github.com/flis-dk/flis/sinks"
 	"github.com/flis-dk/flis/sinks/store"
+	"github.com/flis-dk/flis/streams/kafka"
 	"github.com/flis-dk/flis/transforms"
 	"github.com/flis-dk/flis/transforms/cpr"
 )
@@ -147,7 +149,11 @@ func openRegistry(cfg *config, files []fs.FS) (avro.Registry, error) {
 		}
 		return r, nil
 	}
-	return avro.NewLocal(files...)
+	r, err := avro.NewLocal(files...)
+	if err != nil {
+		return nil, usage("load catalog: %w", err)
+	}
+	return r, nil
 }
 
 func (in *installation) openStores() error {
@@ -174,10 +180,50 @@ func (in *installation) systems() []schemas.System {
 	return all
 }
 
-// journals opens the journal of each system that an agreement names.
+// sending is the systems that an agreement names, and each other one of the catalog whose topics are at the broker: what it
+// sends is journalled, parked TENANT, and so raised (invariant 6).
+func (in *installation) sending(ctx context.Context, cl *cluster) ([]schemas.System, error) {
+	all := in.systems()
+	topics, err := cl.Topics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range in.catalog.Systems() {
+		there := slices.ContainsFunc(topics, func(t kafka.Topic) bool {
+			return strings.HasPrefix(t.Name, schemas.RawTopicPrefix(s))
+		})
+		if there && !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+// journalled is the systems that an agreement names, and each other one of the catalog that has a journal.
+func (in *installation) journalled(ctx context.Context) ([]schemas.System, error) {
+	all := in.systems()
+	for _, s := range in.catalog.Systems() {
+		for _, err := range in.internal.List(ctx, schemas.JournalPrefix(s)+"/", "") {
+			if err != nil {
+				return nil, err
+			}
+			if !slices.Contains(all, s) {
+				all = append(all, s)
+			}
+			break
+		}
+	}
+	return all, nil
+}
+
+// journals opens the journal of each system that has, or should have, one.
 func (in *installation) journals(ctx context.Context) (map[schemas.System]*sinks.Journal, error) {
+	systems, err := in.journalled(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all := map[schemas.System]*sinks.Journal{}
-	for _, s := range in.systems() {
+	for _, s := range systems {
 		j, err := sinks.OpenJournal(ctx, in.internal, s)
 		if err != nil {
 			return nil, err

@@ -197,3 +197,20 @@ func TestSameIDOtherContent(t *testing.T) {
 	require.Empty(t, fold.Key(schemas.State, []schemas.Row{member}, []schemas.Row{snapshot(1, 7), snapshot(2, 8)}),
 		"the second lacks the key")
 }
+
+// TestBackgroundSaidFirst: what a background said first is merely said again by another; the other's word counts, the
+// background's metadata hold. A background of other content breaks the run.
+func TestBackgroundSaidFirst(t *testing.T) {
+	background := func(n int64, content string) schemas.Row {
+		r := say(n, schemas.OpUpsert, 10, schemas.Open, content)
+		r.Background = true
+		return r
+	}
+	segments := fold.Key(schemas.State, []schemas.Row{background(1, "x"), say(2, schemas.OpUpsert, 10, schemas.Open, "x")}, nil)
+	require.Len(t, segments, 1)
+	require.Equal(t, "1", segments[0].Row.EventID)
+	segments = fold.Key(schemas.State, []schemas.Row{background(1, "x"), background(2, "y"),
+		say(3, schemas.OpUpsert, 10, schemas.Open, "x")}, nil)
+	require.Len(t, segments, 1)
+	require.Equal(t, "3", segments[0].Row.EventID)
+}
