@@ -31,8 +31,9 @@ func newLateScene(t *testing.T) *lateScene {
 func (s *lateScene) records(day schemas.Day, o schemas.Outcome, ids ...string) {
 	for _, id := range ids {
 		s.w.offset++
-		raw := schemas.Row{Offset: s.w.offset, EventID: "//leverandoer/0101|" + id, Event: "e",
-			Leverance: day, Kommune: "0101", Op: schemas.OpRaw, Outcome: o,
+		raw := schemas.Row{Offset: s.w.offset, Event: "e", Leverance: day,
+			EventID: fmt.Sprintf("//leverandoer/%s|%s", s.unit.Kommune, id),
+			Kommune: s.unit.Kommune, Op: schemas.OpRaw, Outcome: o,
 			Arrived: schemas.InstantOf(s.w.now)}
 		e := raw
 		e.Ordinal, e.Op, e.Dataset, e.Key, e.Payload = 1, schemas.OpUpsert, simFact, id, []byte("v")
@@ -47,7 +48,7 @@ func (s *lateScene) records(day schemas.Day, o schemas.Outcome, ids ...string) {
 func (s *lateScene) seal(day schemas.Day, n int64) {
 	s.w.offset++
 	raw := schemas.Row{Offset: s.w.offset, EventID: fmt.Sprint("seal|", s.w.offset),
-		Event: schemas.ControlEvent, Leverance: day, Kommune: "0101", Op: schemas.OpRaw,
+		Event: schemas.ControlEvent, Leverance: day, Kommune: s.unit.Kommune, Op: schemas.OpRaw,
 		Outcome: schemas.Accepted}
 	e := raw
 	e.Ordinal, e.Op, e.Count, e.Stated = 1, schemas.OpSeal, n, schemas.Instant(s.w.offset)
@@ -228,8 +229,8 @@ func TestAuditReadsJournalsOnce(t *testing.T) {
 	s := newLateScene(t)
 	day := s.w.today()
 	for i := range 12 {
-		s.records(day, schemas.Accepted, fmt.Sprint("r", i))
 		s.unit.Kommune = simKommuner[i%2]
+		s.records(day, schemas.Accepted, fmt.Sprint("r", i))
 		s.flush()
 		_, err := s.closer.Round(s.ctx, s.w.now, []schemas.Unit{s.unit})
 		require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,9 +117,10 @@ func (r *realClose) play(rounds int) {
 			r.w.step()
 		}
 		r.flush()
-		left := rng.IntN(120)
+		var left atomic.Int64 // several units at a time work on the store
+		left.Store(int64(rng.IntN(120)))
 		dying := r.mem.With(func(store.Op, string) store.Fault {
-			if left--; left == 0 && i%2 == 0 {
+			if left.Add(-1) == 0 && i%2 == 0 {
 				return store.CrashAfter
 			}
 			return store.Proceed
@@ -151,7 +153,7 @@ func (r *realClose) settle() {
 
 func TestCloseWithRealTables(t *testing.T) {
 	t.Parallel()
-	for seed := range closeSeeds(t) / 30 {
+	for seed := range max(1, closeSeeds(t)/30) {
 		r := newRealClose(t, seed)
 		r.play(8)
 		report := r.audit()
@@ -201,7 +203,10 @@ func TestNewAgreementCutsAnew(t *testing.T) {
 // of which fail or kill.
 func TestCloseWithRealTablesSideBySide(t *testing.T) {
 	t.Parallel()
-	for seed := range closeSeeds(t) / 60 {
+	if testing.Short() {
+		t.Skip("a minute under the race detector; TestCloseSimulation has the same protocol")
+	}
+	for seed := range max(1, closeSeeds(t)/60) {
 		r := newRealClose(t, seed)
 		s := &closeSim{rng: rand.New(rand.NewPCG(seed, 3)), w: r.w, shared: r.mem, fail: 0.005, rounds: 2,
 			make: func(st store.Store) *Closer {

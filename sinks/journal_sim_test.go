@@ -456,6 +456,9 @@ func simSeeds(t *testing.T, def uint64) (from, to uint64) {
 		require.NoError(t, err)
 		return 0, n
 	}
+	if testing.Short() {
+		def /= 5
+	}
 	return 0, def
 }
 

@@ -58,7 +58,7 @@ func TestSuspectsPark(t *testing.T) {
 
 	kills[7] = true // a second one in another chunk of the same offsets
 	for range 5 {
-		if parked, died = killer(t, dir, kills, 0); !died {
+		if _, died = killer(t, dir, kills, 0); !died {
 			break
 		}
 	}

@@ -20,7 +20,8 @@ const (
 // atAlways is the `at` of a look-up that asks no date.
 const atAlways = "always"
 
-// day compiles a bound of valid time; end is the word that needs `ende`, "" for a start.
+// day compiles a bound of valid time; end is the word that needs `ende`, "" for a start. Sources differ
+// in whether their last day is inside (model.md section 1, Dates), so an end never goes without it.
 func (s scope) day(m *daySpec, end string) *dayRef {
 	if m == nil {
 		return nil
@@ -59,7 +60,8 @@ func (s scope) dateForm(pos yamlfile.Pos, form string, r ref) string {
 	return form
 }
 
-// timeForm checks a form of a moment against the source's type, as dateForm does.
+// timeForm checks a form of a moment against the source's type, as dateForm does. Only forms with an
+// offset are known: a local time is no moment, twice a year not even one of two.
 func (s scope) timeForm(pos yamlfile.Pos, form string, r ref) string {
 	if r.typ == nil {
 		return form
@@ -91,7 +93,8 @@ func (s scope) formClass(pos yamlfile.Pos, form string, r ref) {
 	}
 }
 
-// moment compiles a point in time: from a moment, or from a day at whose Danish midnight it lies.
+// moment compiles a point in time: from a moment, or from a day at whose Danish midnight it lies. nil
+// where the mapping has none: then ce_time, else the arrival.
 func (s scope) moment(m *momentSpec) *momentRef {
 	if m == nil {
 		return nil
@@ -112,7 +115,7 @@ func (s scope) moment(m *momentSpec) *momentRef {
 }
 
 // column compiles one line: where the value comes from, then what is done with it, by the type
-// wanted.
+// wanted. A column with a fault is compiled as far as it goes; the program is thrown away then.
 func (s scope) column(name string, target schemas.Column, m *columnSpec) column {
 	col := column{name: name, target: target, factor: ratio{1, 1}, days: m.Days, with: m.With}
 	s.source(&col, m)
@@ -131,7 +134,8 @@ func (s scope) column(name string, target schemas.Column, m *columnSpec) column 
 	return col
 }
 
-// source finds the one place that a column's value comes from.
+// source finds the one place that a column's value comes from, and binds its fields. A constant is
+// made here, once, and checked as a value of the column.
 func (s scope) source(col *column, m *columnSpec) {
 	sources := 0
 	for _, x := range []struct {
@@ -164,7 +168,8 @@ func (s scope) source(col *column, m *columnSpec) {
 	}
 }
 
-// constantCode checks a constant against its list: it needs no look-up per record.
+// constantCode checks a constant against its list: it needs no look-up per record. The code's last row
+// counts: a constant is of no date.
 func (s scope) constantCode(col *column, m *columnSpec) {
 	if list := col.target.List; list != "" {
 		if _, ok := s.c.lists.Lookup(list, m.Constant, schemas.Open); !ok {
@@ -173,7 +178,8 @@ func (s scope) constantCode(col *column, m *columnSpec) {
 	}
 }
 
-// verbs checks that each verb fits the type wanted and the type of the source.
+// verbs checks that each verb fits the type wanted and the type of the source. A verb that would be
+// passed over is an error: its author meant something by it.
 func (s scope) verbs(col *column, m *columnSpec) {
 	typ := col.target.Type
 	number := typ == schemas.Int || typ == schemas.Decimal
@@ -321,7 +327,7 @@ func (s scope) numbers(col *column, m *columnSpec) {
 	}
 }
 
-// ratio reads a factor of the file, exact.
+// ratio reads a factor of the file, exact: a decimal fraction would round before the value does.
 func (s scope) ratio(pos yamlfile.Pos, text string) ratio {
 	r, ok := parseRatio(text)
 	if !ok {
@@ -330,7 +336,8 @@ func (s scope) ratio(pos yamlfile.Pos, text string) ratio {
 	return r
 }
 
-// booleans compiles a truth: of the source's own, or of two sets of codes.
+// booleans compiles a truth: of the source's own, or of two sets of codes. A code of neither set parks
+// the record; there is no "else".
 func (s scope) booleans(col *column, m *columnSpec) {
 	r := col.refs[0]
 	if len(m.Boolean) == 0 {
@@ -346,7 +353,8 @@ func (s scope) booleans(col *column, m *columnSpec) {
 	}
 }
 
-// constantOf is a constant as the column's type.
+// constantOf is a constant as the column's type: a code or text as it stands, a whole number, true or
+// false, yyyy-mm-dd, a decimal with a dot. The error says what is wrong, without place.
 func constantOf(target schemas.Column, text string) (avro.Value, error) {
 	switch target.Type {
 	case schemas.String:

@@ -48,7 +48,8 @@ func (c *Catalog) Judge(dst []schemas.Row, r *Record) ([]schemas.Row, error) {
 }
 
 // judge goes through the checks in order. What is found goes to the machine; an error is a bad
-// world.
+// world. Each check rests on those before it, so the first that fails ends them: a record of unknown
+// sender is not decoded.
 func (v *verdict) judge() error {
 	v.raw()
 	if v.t == nil {
@@ -97,7 +98,8 @@ func (v *verdict) park(f *schemas.Finding) {
 	v.m.findings = append(v.m.findings, f)
 }
 
-// raw appends ordinal 0 with what is known before anything is read.
+// raw appends ordinal 0 with what is known before anything is read: whatever comes after, the record is
+// in the journal, whole (invariant 1).
 func (v *verdict) raw() {
 	row := schemas.Row{Stream: v.r.Stream, Offset: v.r.Offset, Arrived: v.r.Arrived,
 		Leverance: v.r.Arrived.Day(),
@@ -307,7 +309,8 @@ func malformed(err error) *schemas.Finding {
 		"write the record by the schema whose id it carries", "%s", f.Rule)
 }
 
-// settle writes the verdict to the rows. Findings of a record that is not parked are warnings.
+// settle writes the verdict to the rows. Findings of a record that is not parked are warnings. The
+// digest is of the value, by which a duplicate is told from another event of the same id.
 func (v *verdict) settle() {
 	sum := sha256.Sum256(v.r.Value)
 	for i := v.first; i < len(v.rows); i++ {

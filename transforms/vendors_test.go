@@ -46,9 +46,8 @@ func overlaid(t *testing.T) fstest.MapFS {
 	return over
 }
 
-// TestVendorsGiveTheSameAnswer: three systems that differ in every convention, and one of an overlay,
-// say the same of the same grant.
-func TestVendorsGiveTheSameAnswer(t *testing.T) {
+// vendorsWorld is a catalog with an agreement for each vendor.
+func vendorsWorld(t *testing.T) *world {
 	over := overlaid(t)
 	lists, err := codes.Load(schemas.Builtin, over)
 	require.NoError(t, err)
@@ -66,8 +65,13 @@ func TestVendorsGiveTheSameAnswer(t *testing.T) {
 		Mappings: transforms.Mappings, Overlay: over,
 		Lists: lists, Agreements: agreements, Registry: registry})
 	require.NoError(t, err)
-	w := &world{catalog: c, registry: registry, lists: lists}
+	return &world{catalog: c, registry: registry, lists: lists}
+}
 
+// TestVendorsGiveTheSameAnswer: three systems that differ in every convention, and one of an overlay,
+// say the same of the same grant.
+func TestVendorsGiveTheSameAnswer(t *testing.T) {
+	w := vendorsWorld(t)
 	answers := map[string]string{}
 	for system, input := range map[string]string{
 		"kmd-nexus": strings.Replace(grantInput, `"minutes": 20`, `"minutes": 15`, 1),
@@ -81,7 +85,7 @@ func TestVendorsGiveTheSameAnswer(t *testing.T) {
 		"vitae": visitationInput,
 		"egen":  strings.NewReplacer("vitae", "egen", "183", "825").Replace(visitationInput),
 	} {
-		rows, err := c.Judge(nil, w.record(t, []byte(input)))
+		rows, err := w.catalog.Judge(nil, w.record(t, []byte(input)))
 		require.NoError(t, err)
 		require.Empty(t, rows[0].Finding, system)
 		last := rows[len(rows)-1]
@@ -93,5 +97,38 @@ func TestVendorsGiveTheSameAnswer(t *testing.T) {
 	require.Contains(t, answers["vitae"], "minutter_pr_uge=105.0000")
 	require.Equal(t, answers["vitae"], answers["cura"])
 	require.Equal(t, answers["vitae"], answers["egen"])
+	require.Equal(t, answers["vitae"], answers["kmd-nexus"])
+}
+
+// TestVendorsGiveTheSameHomes: who waits for a home and who lives in one is the same of all vendors.
+func TestVendorsGiveTheSameHomes(t *testing.T) {
+	w := vendorsWorld(t)
+	answers := map[string][]string{}
+	for system, input := range map[string]string{
+		"kmd-nexus": `{"topic": "raw.kmd-nexus.housing.v1", "id": "1",
+  "source": "//kmd-nexus/99901011000016", "type": "housing", "data": {"housingId": "7",
+  "patientIdentifier": "610170-0001", "organisationSor": "99901011000016", "kind": "NURSING_HOME",
+  "state": "ACTIVE", "assessedOn": "2025-01-10T00:00:00+01:00",
+  "movedInOn": "2025-02-01T00:00:00+01:00"}}`,
+		"cura": `{"topic": "raw.cura.borgerdokument.v1", "id": "1", "source": "//cura/5798004610008",
+  "type": "borgerdokument", "data": {"borgerCpr": "6101700001", "kommuneGln": "5798004610008",
+  "version": 1, "ydelser": [], "besoeg": [], "leveret": [],
+  "boliger": [{"type": 1, "visiteretMs": 1736463600000, "indflytMs": 1738364400000}]}}`,
+		"vitae": `{"topic": "raw.vitae.bolig.v1", "id": "1", "source": "//vitae/183", "type": "bolig",
+  "data": {"BOLID": "7", "KOMNR": "183", "CPRNR": "6101700001", "TYPE": 1, "VISDATO": "10-01-2025",
+  "INDDATO": "01-02-2025", "STATUS": "A"}}`,
+	} {
+		rows, err := w.catalog.Judge(nil, w.record(t, []byte(input)))
+		require.NoError(t, err)
+		require.Empty(t, rows[0].Finding, system)
+		for _, r := range rows {
+			if r.Op == schemas.OpUpsert {
+				_, text, _ := strings.Cut(w.show([]schemas.Row{r}), "\n")
+				answers[system] = append(answers[system], bound(r.From)+" "+bound(r.To)+" "+text)
+			}
+		}
+	}
+	require.Len(t, answers["vitae"], 2)
+	require.Equal(t, answers["vitae"], answers["cura"])
 	require.Equal(t, answers["vitae"], answers["kmd-nexus"])
 }

@@ -80,6 +80,23 @@ func TestOneVerdict(t *testing.T) {
 	w.parked("ENVELOPE " + event)
 }
 
+// TestTheWayBack: a parked record that is sent again, mended, under its id is the event; the day that
+// waited for it is whole.
+func TestTheWayBack(t *testing.T) {
+	w := newVitaeWorld(t)
+	bad := eventLine(t, "v-1", vitae0615, "visitation", vitaeVisitation(map[string]any{"LEVTYPE": "X"}))
+	seal := eventLine(t, "segl-1", vitae0615, "kontrol", map[string]any{"slags": "segl", "antal": 1})
+	w.flis(0, "feed", "vitae", w.write("a.jsonl", bad+seal))
+	w.run()
+	says(t, w.flis(0, "parked", "list"), "CODE LEVTYPE", "1 record parked: CODE 1")
+	w.flis(0, "feed", "vitae", w.write("b.jsonl", strings.Replace(bad, `"X"`, `"P"`, 1)))
+	w.run()
+	says(t, w.flis(0, "parked", "list"), "; mended since", "1 record parked (1 mended since)")
+	require.Len(t, shown(t, w.dir, "0615", "aeldre.visiteret_tid"), 1)
+	says(t, w.flis(0, "status"), "0615", "lukket")
+	require.NotContains(t, w.flis(0, "status"), "parkeret")
+}
+
 // TestCatalogsThatAreRefused: a file of an overlay that cannot be used is named with its line.
 func TestCatalogsThatAreRefused(t *testing.T) {
 	w := newVitaeWorld(t)
@@ -98,5 +115,22 @@ func TestCatalogsThatAreRefused(t *testing.T) {
 		require.NoError(t, os.MkdirAll(filepath.Join(w.dir, "katalog", filepath.Dir(name)), 0o700))
 		w.write("katalog/"+name, c[0])
 		says(t, w.flis(2, "check", "vitae", file), c[1])
+	}
+}
+
+// TestAgreementFilesLoad: the example of docs/agreements.md, and the agreements of the cases.
+func TestAgreementFilesLoad(t *testing.T) {
+	w := newVitaeWorld(t)
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "agreements.md"))
+	require.NoError(t, err)
+	_, example, _ := strings.Cut(string(doc), "```yaml\n")
+	example, _, found := strings.Cut(example, "```")
+	require.True(t, found)
+	cases, err := os.ReadFile(filepath.Join("..", "..", "testdata", "cases", "aftaler.yaml"))
+	require.NoError(t, err)
+	file := w.write("v.jsonl", eventLine(t, "v-1", vitae0615, "visitation", vitaeVisitation(nil)))
+	for _, text := range []string{example, string(cases)} {
+		w.write("aftaler.yaml", text)
+		w.flis(0, "check", "vitae", file)
 	}
 }

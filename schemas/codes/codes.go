@@ -79,7 +79,8 @@ func Load(files ...fs.FS) (*Lists, error) {
 	return l, nil
 }
 
-// add reads one file. Rows of one file may not contradict each other; they go over those of files before it.
+// add reads one file. Rows of one file may not contradict each other; they go over those of files before it. Every
+// fault of the file is told.
 func (l *Lists) add(file, text string) error {
 	name := strings.TrimSuffix(path.Base(file), ".csv")
 	into, ok := l.lists[name]
@@ -92,6 +93,7 @@ func (l *Lists) add(file, text string) error {
 		return fmt.Errorf("%s:1: %w", file, err)
 	}
 	own := map[string][]Entry{} // of this file, by key
+	var faults []error
 	for i, line := range lines[1:] {
 		if line == "" {
 			continue
@@ -102,7 +104,8 @@ func (l *Lists) add(file, text string) error {
 			err = contradiction(own[key], e)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", e.Place, err)
+			faults = append(faults, fmt.Errorf("%s: %w", e.Place, err))
+			continue
 		}
 		own[key] = append(own[key], e)
 		if e.Last != "" {
@@ -112,7 +115,7 @@ func (l *Lists) add(file, text string) error {
 		into.entries[key] = place(into.entries[key], e)
 	}
 	l.lists[name] = into
-	return nil
+	return errors.Join(faults...)
 }
 
 // headings is what each list's heading must have; other columns are the list's own.

@@ -81,10 +81,17 @@ func TestBadLists(t *testing.T) {
 	}
 }
 
+func TestEveryFaultIsTold(t *testing.T) {
+	_, err := codes.Load(fstest.MapFS{"codes/x.csv": {Data: []byte("kode;navn\n;x\na;A\nb\n")}})
+	require.ErrorContains(t, err, "codes/x.csv:2: the code is empty")
+	require.ErrorContains(t, err, "codes/x.csv:4: 1 fields")
+}
+
 // TestRowsThatDoNotContradict: rows that meet, and one that is there twice.
 func TestRowsThatDoNotContradict(t *testing.T) {
 	l, err := codes.Load(fstest.MapFS{"codes/lokal.csv": {Data: []byte(
-		"system;liste;kode;standard;gyldig_fra;gyldig_til\nv;lov;1;a;;2024-01-01\nv;lov;1;b;2024-01-01;\nv;lov;1;b;2024-01-01;\nv;andre;1;c;;\n")}})
+		"system;liste;kode;standard;gyldig_fra;gyldig_til\nv;lov;1;a;;2024-01-01\n" +
+			"v;lov;1;b;2024-01-01;\nv;lov;1;b;2024-01-01;\nv;andre;1;c;;\n")}})
 	require.NoError(t, err)
 	rows := l.Locals("v", "lov")
 	require.Len(t, rows, 2)

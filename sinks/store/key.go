@@ -26,7 +26,7 @@ func CheckKey(key string) error {
 	}
 	for part := range strings.SplitSeq(key, "/") {
 		if part == "" || part == "." || part == ".." {
-			return fmt.Errorf("%w: an empty part, . or ..", ErrKey)
+			return fmt.Errorf("%w: an empty part, a dot or two dots", ErrKey)
 		}
 	}
 	if strings.IndexFunc(key, notPlain) >= 0 {

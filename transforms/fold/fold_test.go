@@ -163,7 +163,7 @@ func BenchmarkFold(b *testing.B) {
 			for b.Loop() {
 				fold.Key(schemas.State, rows, looks)
 			}
-			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "statements/s")
+			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "events/s")
 		})
 	}
 }
