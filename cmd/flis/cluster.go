@@ -270,7 +270,8 @@ func (s *source) Seek(ctx context.Context, from map[schemas.Stream]streams.Posit
 			as = append(as, a)
 		}
 	}
-	s.fetch = kafka.NewFetcher(s.cl.Client, as, kafka.FetchOptions{MaxBytes: fetchBytes, Budget: pollBytes})
+	s.fetch = kafka.NewFetcher(s.cl.Client, as,
+		kafka.FetchOptions{MaxBytes: fetchBytes, Budget: pollBytes})
 	return nil
 }
 

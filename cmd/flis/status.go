@@ -19,12 +19,14 @@ func statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "What is closed, what is missing, what is parked, and how far behind",
-		Long: `status prints a line for each municipality and area, as its newest certificate proves it: the newest day of delivery, the
-day's state, rows and parked records; then what each day of the last two months lacks; then, for each system, how many
-published records are not journalled yet. The JSON also tells how many entries of the journals came since each certificate.
+		Long: `status prints a line for each municipality and area, as its newest certificate proves it:
+the newest day of delivery, the day's state, rows and parked records; then what each day of the
+last two months lacks; then, for each system, how many published records are not journalled yet.
+The JSON also tells how many entries of the journals came since each certificate.
 
-States: foreloebig (provisional: a source is not proven yet), lukket (complete and proven), lukket_med_forbehold (the deadline
-has passed; what is missing is named). "revideret n": late rows changed the day n times after it was closed.`,
+States: foreloebig (provisional: a source is not proven yet), lukket (complete and proven),
+lukket_med_forbehold (the deadline has passed, or more came than was sealed; what is missing is
+named). "revideret n": late rows changed the day n times after it was closed.`,
 		Example: `  flis status --dir flis-demo
   flis status --dir flis-demo --format json`,
 		Args: cobra.NoArgs,
@@ -54,7 +56,7 @@ type unitStatus struct {
 	Rows        int64                    `json:"raekker"`
 	Parked      int64                    `json:"parkeret"`
 	UnderWay    bool                     `json:"under_lukning"` // a close is begun and not finished
-	Lag         map[schemas.System]int64 `json:"nye_indgange"`  // of the journals, since the certificate
+	Lag         map[schemas.System]int64 `json:"nye_indgange"`  // of the journals since then
 }
 
 type dayStatus struct {
@@ -89,7 +91,8 @@ func (in *installation) printStatus(ctx context.Context, format string) error {
 }
 
 func (in *installation) unitStatuses(ctx context.Context) ([]unitStatus, error) {
-	found, err := sinks.Status(ctx, in.delivered, in.agreements, sinks.JournalEvents(in.internal), nil)
+	found, err := sinks.Status(ctx, in.delivered, in.agreements,
+		sinks.JournalEvents(in.internal), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +104,8 @@ func (in *installation) unitStatuses(ctx context.Context) ([]unitStatus, error) 
 }
 
 func statusOf(u *sinks.UnitStatus) unitStatus {
-	s := unitStatus{Kommune: u.Unit.Kommune, Area: u.Unit.Area, State: u.State, Rows: u.Rows, Parked: u.Parked,
-		UnderWay: u.UnderWay, Lag: u.Lag, Days: map[string]dayStatus{}}
+	s := unitStatus{Kommune: u.Unit.Kommune, Area: u.Unit.Area, State: u.State, Rows: u.Rows,
+		Parked: u.Parked, UnderWay: u.UnderWay, Lag: u.Lag, Days: map[string]dayStatus{}}
 	if u.Certificate == nil {
 		s.State = "intet bevis"
 		return s
@@ -143,7 +146,8 @@ func (in *installation) streamStatuses(ctx context.Context) ([]streamStatus, err
 }
 
 // behind counts the offsets that are published and not journalled.
-func (in *installation) behind(ctx context.Context, cl *cluster, s schemas.System, j *sinks.Journal) (int64, error) {
+func (in *installation) behind(ctx context.Context, cl *cluster, s schemas.System,
+	j *sinks.Journal) (int64, error) {
 	topics, err := cl.topics(ctx, in, s)
 	if err != nil {
 		return 0, err
@@ -190,14 +194,15 @@ func (in *installation) statusTable(units []unitStatus, systems []streamStatus) 
 		case s.Problem != "":
 			in.out.Printf("system     %s: %d journal entries; %s\n", s.System, s.Entries, s.Problem)
 		default:
-			in.out.Printf("system     %s: %d journal entries, %d published records not journalled yet\n", s.System,
-				s.Entries, s.Behind)
+			in.out.Printf("system     %s: %d journal entries, %d published records not journalled yet\n",
+				s.System, s.Entries, s.Behind)
 		}
 	}
 	return nil
 }
 
-// remarks names what the table of states cannot: what days lack, and which were changed by late rows.
+// remarks names what the table of states cannot: what days lack, and which were changed by late
+// rows.
 func (in *installation) remarks(units []unitStatus) {
 	for _, u := range units {
 		for _, day := range slices.Sorted(maps.Keys(u.Days)) {
@@ -206,11 +211,12 @@ func (in *installation) remarks(units []unitStatus) {
 				in.out.Printf("mangler    %s %s  %s %s  %s\n", u.Kommune, u.Area, day, d.State, m)
 			}
 			if d.Revised > 0 {
-				in.out.Printf("revideret  %s %s  %s %s  %d\n", u.Kommune, u.Area, day, d.State, d.Revised)
+				in.out.Printf("revideret  %s %s  %s %s  %d\n", u.Kommune, u.Area, day, d.State,
+					d.Revised)
 			}
 		}
 		if u.UnderWay {
-			in.out.Printf("begyndt    %s %s  a close is begun and not finished: the next flis close goes on with it\n",
+			in.out.Printf("begyndt    %s %s  a close is not finished: the next one goes on with it\n",
 				u.Kommune, u.Area)
 		}
 	}
