@@ -274,6 +274,9 @@ func storedDamages() map[string]storedDamage {
 			r.change(unit+"00000001.json", func(b []byte) []byte {
 				return []byte(strings.Replace(string(b), `"bygning":"test"`, `"bygning":"tesu"`, 1))
 			})
+		}, "selv_sha256"},
+		"forged certificate": {func(r *realClose) {
+			r.change(unit+"00000001.json", func(b []byte) []byte { return forged(r.t, b) })
 		}, "names another predecessor"},
 		"certificate with blanks": {func(r *realClose) {
 			r.change(unit+"00000001.json", func(b []byte) []byte { return append(b, ' ') })

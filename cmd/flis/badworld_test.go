@@ -276,9 +276,6 @@ func TestFlippedBits(t *testing.T) {
 		w.oneLine(1, []string{filepath.Base(journal)}, "parked", "list")
 	})
 	for _, c := range w.files("levering/bevis/0101/borger/*.json") {
-		if strings.HasSuffix(c, "/00000002.json") {
-			continue // no later one names the newest's hash yet
-		}
 		w.whileFlipped(c, func(w *badWorld) {
 			says(w.t, w.flis(1, "audit"), "DIFFERENCE", "0101/borger")
 		})
