@@ -72,8 +72,11 @@ func decodeCertificate(u schemas.Unit, n int64, b []byte) (*Certificate, error) 
 		return nil, err
 	}
 	if sum, err := c.sum(); err != nil || sum != c.Sum {
-		return nil, errors.Join(fmt.Errorf("read %s: it was changed (selv_sha256): restore it from a copy",
-			key), err)
+		return nil, errors.Join(
+			fmt.Errorf("read %s: it was changed (selv_sha256): restore it from a copy",
+				key),
+			err,
+		)
 	}
 	if c.Unit != u.String() || c.Number != n || c.Kind != KindClose {
 		return nil, fmt.Errorf("read %s: is %s %s number %d: the file was moved", key, c.Kind, c.Unit,

@@ -31,7 +31,11 @@ func compileMapping(at place, text []byte, schema *avro.Schema, lists *codes.Lis
 	var m mappingSpec
 	err := yamlfile.Decode(at.file, text, &m)
 	if m.System != "" && m.System != at.system {
-		return nil, m.Pos.Errorf("system: %s does not fit the folder: want system: %s", m.System, at.system)
+		return nil, m.Pos.Errorf(
+			"system: %s does not fit the folder: want system: %s",
+			m.System,
+			at.system,
+		)
 	}
 	if m.Event != "" && m.Event != at.event {
 		return nil, m.Pos.Errorf("event: %s does not fit the file: want event: %s", m.Event, at.event)
@@ -40,7 +44,11 @@ func compileMapping(at place, text []byte, schema *avro.Schema, lists *codes.Lis
 		return nil, err
 	}
 	if m.System == "" || m.Event == "" {
-		return nil, m.Pos.Errorf("system and event are missing: want system: %s, event: %s", at.system, at.event)
+		return nil, m.Pos.Errorf(
+			"system and event are missing: want system: %s, event: %s",
+			at.system,
+			at.event,
+		)
 	}
 	c := &compiler{lists: lists, datasets: datasets, used: map[string]yamlfile.Pos{},
 		p: &program{system: schemas.System(m.System), event: m.Event, schema: schema,
@@ -140,8 +148,8 @@ func (c *compiler) dataset(pos yamlfile.Pos, name string) *dataset {
 	return d
 }
 
-// ignore places a condition with the record or with the array whose items it is about. An array that no
-// target goes through has no items to leave out: it is listed under unused.
+// ignore places a condition with the record or with the array whose items it is about. An array
+// that no target goes through has no items to leave out: it is listed under unused.
 func (c *compiler) ignore(pos yamlfile.Pos, cond condition) {
 	for i, a := range c.p.arrays {
 		inner := condition{}
@@ -164,7 +172,8 @@ func (c *compiler) ignore(pos yamlfile.Pos, cond condition) {
 	c.p.ignore = append(c.p.ignore, scope{c: c, item: -1}.test(pos, cond))
 }
 
-// group is the targets of an array, -1 = of the record. The pointer holds until the next group is made.
+// group is the targets of an array, -1 = of the record. The pointer holds until the next group is
+// made.
 func (c *compiler) group(array int) *group {
 	if array < 0 {
 		return &c.p.root
@@ -197,8 +206,8 @@ func (c *compiler) array(pos yamlfile.Pos, path string) int {
 	return len(c.p.arrays) - 1
 }
 
-// target compiles one dataset that the record, or each item of an array, feeds. Rows of a dataset that
-// the snapshot names are of its scope, so that it can take them back.
+// target compiles one dataset that the record, or each item of an array, feeds. Rows of a dataset
+// that the snapshot names are of its scope, so that it can take them back.
 func (c *compiler) target(m *targetSpec) {
 	d := c.dataset(m.Pos, m.Dataset)
 	s := scope{c: c, item: -1}
@@ -262,8 +271,8 @@ func (c *compiler) interval(m *targetSpec, t *target) {
 	}
 }
 
-// columns compiles one column for each of the dataset's, in its order: that is the order of the fields
-// in the payload. A column that may be null and is not named is null.
+// columns compiles one column for each of the dataset's, in its order: that is the order of the
+// fields in the payload. A column that may be null and is not named is null.
 func (c *compiler) columns(s scope, pos yamlfile.Pos, d *dataset,
 	specs map[string]columnSpec) []column {
 	for name, spec := range specs {
@@ -286,8 +295,8 @@ func (c *compiler) columns(s scope, pos yamlfile.Pos, d *dataset,
 	return all
 }
 
-// tombstone compiles what a null value does; its only field is "*", the record's key. A key hidden as an
-// HMAC can be looked for by nobody, so this is for entities whose id is no personal number.
+// tombstone compiles what a null value does; its only field is "*", the record's key. A key hidden
+// as an HMAC can be looked for by nobody, so this is for entities whose id is no personal number.
 func (c *compiler) tombstone(m *tombstoneSpec) {
 	if (m.Scope == nil) == (m.Dataset == "") {
 		c.fail(m.Pos, "tombstone: want dataset and columns, or scope")

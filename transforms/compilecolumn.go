@@ -20,8 +20,9 @@ const (
 // atAlways is the `at` of a look-up that asks no date.
 const atAlways = "always"
 
-// day compiles a bound of valid time; end is the word that needs `ende`, "" for a start. Sources differ
-// in whether their last day is inside (model.md section 1, Dates), so an end never goes without it.
+// day compiles a bound of valid time; end is the word that needs `ende`, "" for a start. Sources
+// differ in whether their last day is inside (model.md section 1, Dates), so an end never goes
+// without it.
 func (s scope) day(m *daySpec, end string) *dayRef {
 	if m == nil {
 		return nil
@@ -60,8 +61,8 @@ func (s scope) dateForm(pos yamlfile.Pos, form string, r ref) string {
 	return form
 }
 
-// timeForm checks a form of a moment against the source's type, as dateForm does. Only forms with an
-// offset are known: a local time is no moment, twice a year not even one of two.
+// timeForm checks a form of a moment against the source's type, as dateForm does. Only forms with
+// an offset are known: a local time is no moment, twice a year not even one of two.
 func (s scope) timeForm(pos yamlfile.Pos, form string, r ref) string {
 	if r.typ == nil {
 		return form
@@ -93,8 +94,8 @@ func (s scope) formClass(pos yamlfile.Pos, form string, r ref) {
 	}
 }
 
-// moment compiles a point in time: from a moment, or from a day at whose Danish midnight it lies. nil
-// where the mapping has none: then ce_time, else the arrival.
+// moment compiles a point in time: from a moment, or from a day at whose Danish midnight it lies.
+// nil where the mapping has none: then ce_time, else the arrival.
 func (s scope) moment(m *momentSpec) *momentRef {
 	if m == nil {
 		return nil
@@ -168,8 +169,8 @@ func (s scope) source(col *column, m *columnSpec) {
 	}
 }
 
-// constantCode checks a constant against its list: it needs no look-up per record. The code's last row
-// counts: a constant is of no date.
+// constantCode checks a constant against its list: it needs no look-up per record. The code's last
+// row counts: a constant is of no date.
 func (s scope) constantCode(col *column, m *columnSpec) {
 	if list := col.target.List; list != "" {
 		if _, ok := s.c.lists.Lookup(list, m.Constant, schemas.Open); !ok {
@@ -336,8 +337,8 @@ func (s scope) ratio(pos yamlfile.Pos, text string) ratio {
 	return r
 }
 
-// booleans compiles a truth: of the source's own, or of two sets of codes. A code of neither set parks
-// the record; there is no "else".
+// booleans compiles a truth: of the source's own, or of two sets of codes. A code of neither set
+// parks the record; there is no "else".
 func (s scope) booleans(col *column, m *columnSpec) {
 	r := col.refs[0]
 	if len(m.Boolean) == 0 {
@@ -353,8 +354,8 @@ func (s scope) booleans(col *column, m *columnSpec) {
 	}
 }
 
-// constantOf is a constant as the column's type: a code or text as it stands, a whole number, true or
-// false, yyyy-mm-dd, a decimal with a dot. The error says what is wrong, without place.
+// constantOf is a constant as the column's type: a code or text as it stands, a whole number, true
+// or false, yyyy-mm-dd, a decimal with a dot. The error says what is wrong, without place.
 func constantOf(target schemas.Column, text string) (avro.Value, error) {
 	switch target.Type {
 	case schemas.String:

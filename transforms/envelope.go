@@ -29,7 +29,8 @@ const (
 	daysAhead = 1
 )
 
-// timeAhead is how far a ce_time may lie after the arrival: a statement of the future would win over all that come.
+// timeAhead is how far a ce_time may lie after the arrival: a statement of the future would win
+// over all that come.
 const timeAhead = schemas.Instant(24 * 60 * 60 * 1_000_000)
 
 // maxHeader is how long one of our headers may be, in bytes; others are kept whatever their length.
@@ -200,8 +201,8 @@ func (e *envelope) check(t *topic, r *Record) {
 	e.named = strings.TrimPrefix(rest, "/")
 }
 
-// OtherEvent is the finding of a record whose ce_type is missing or no event of its topic; events is
-// what the system has.
+// OtherEvent is the finding of a record whose ce_type is missing or no event of its topic; events
+// is what the system has.
 func OtherEvent(system schemas.System, events []string) *schemas.Finding {
 	return schemas.Reject(schemas.CodeEnvelope, headerType,
 		"send an event of "+string(system)+", each in its own topic: "+

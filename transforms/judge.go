@@ -48,8 +48,8 @@ func (c *Catalog) Judge(dst []schemas.Row, r *Record) ([]schemas.Row, error) {
 }
 
 // judge goes through the checks in order. What is found goes to the machine; an error is a bad
-// world. Each check rests on those before it, so the first that fails ends them: a record of unknown
-// sender is not decoded.
+// world. Each check rests on those before it, so the first that fails ends them: a record of
+// unknown sender is not decoded.
 func (v *verdict) judge() error {
 	v.raw()
 	if v.t == nil {
@@ -98,8 +98,8 @@ func (v *verdict) park(f *schemas.Finding) {
 	v.m.findings = append(v.m.findings, f)
 }
 
-// raw appends ordinal 0 with what is known before anything is read: whatever comes after, the record is
-// in the journal, whole (invariant 1).
+// raw appends ordinal 0 with what is known before anything is read: whatever comes after, the
+// record is in the journal, whole (invariant 1).
 func (v *verdict) raw() {
 	row := schemas.Row{Stream: v.r.Stream, Offset: v.r.Offset, Arrived: v.r.Arrived,
 		Leverance: v.r.Arrived.Day(),
@@ -239,8 +239,8 @@ func unframed(schema *avro.Schema, value []byte) *schemas.Finding {
 }
 
 // EncodeEvent turns the data of a structured CloudEvent into Avro by the schema of its topic, for
-// those who feed or check a file of events. The finding is the one that Judge gives of the same data
-// without framing.
+// those who feed or check a file of events. The finding is the one that Judge gives of the same
+// data without framing.
 func EncodeEvent(schema *avro.Schema, data []byte) ([]byte, *schemas.Finding) {
 	b, err := avro.EncodeJSON(schema, data)
 	if err == nil {

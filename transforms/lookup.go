@@ -11,9 +11,9 @@ import (
 // unknown is the standard code of what a kept look-up does not know (design.md section 6, Mapping).
 const unknown = "ukendt"
 
-// code translates a vendor's code and checks the standard one, as of a day: `at` of the mapping where
-// it is not null, else gyldig_fra. A start that is since ever asks for the code at any time. ok is
-// false where the record is parked; a code that is kept is a warning.
+// code translates a vendor's code and checks the standard one, as of a day: `at` of the mapping
+// where it is not null, else gyldig_fra. A start that is since ever asks for the code at any time.
+// ok is false where the record is parked; a code that is kept is a warning.
 func (m *machine) code(c *column, text []byte, at schemas.Day) ([]byte, bool) {
 	if c.at != nil {
 		d, null, ok := m.dayAt(&c.at.ref, c.at.form)
@@ -49,8 +49,8 @@ func (m *machine) code(c *column, text []byte, at schemas.Day) ([]byte, bool) {
 	return text, true
 }
 
-// otherDays tells of a code that is not known when it would be: since when, or until when, a list has
-// it. A standard code is named; the sender's own is a value, and is not.
+// otherDays tells of a code that is not known when it would be: since when, or until when, a list
+// has it. A standard code is named; the sender's own is a value, and is not.
 func (m *machine) otherDays(c *column, text []byte, at schemas.Day) string {
 	name, standard := "the code", string(text)
 	if c.lookup != "" {

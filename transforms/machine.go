@@ -10,8 +10,8 @@ import (
 	"github.com/flis-dk/flis/schemas/codes"
 )
 
-// maxFindings bounds what is said of one record: a document of 10,000 bad items is told of eight, and
-// the journal's row stays small (invariant 11).
+// maxFindings bounds what is said of one record: a document of 10,000 bad items is told of eight,
+// and the journal's row stays small (invariant 11).
 const maxFindings = 8
 
 // machine runs a program over one record. It holds scratch space and is used by one goroutine at a

@@ -68,8 +68,8 @@ func vendorsWorld(t *testing.T) *world {
 	return &world{catalog: c, registry: registry, lists: lists}
 }
 
-// TestVendorsGiveTheSameAnswer: three systems that differ in every convention, and one of an overlay,
-// say the same of the same grant.
+// TestVendorsGiveTheSameAnswer: three systems that differ in every convention, and one of an
+// overlay, say the same of the same grant.
 func TestVendorsGiveTheSameAnswer(t *testing.T) {
 	w := vendorsWorld(t)
 	answers := map[string]string{}
@@ -100,7 +100,8 @@ func TestVendorsGiveTheSameAnswer(t *testing.T) {
 	require.Equal(t, answers["vitae"], answers["kmd-nexus"])
 }
 
-// TestVendorsGiveTheSameHomes: who waits for a home and who lives in one is the same of all vendors.
+// TestVendorsGiveTheSameHomes: who waits for a home and who lives in one is the same of all
+// vendors.
 func TestVendorsGiveTheSameHomes(t *testing.T) {
 	w := vendorsWorld(t)
 	answers := map[string][]string{}

@@ -41,8 +41,8 @@ func (w *badWorld) feedPeople(day, previous string, pnrs ...string) {
 	w.flis(0, "feed", "cpr", w.write("in", cprExtract(day, previous, lines...)), "--layout", "A")
 }
 
-// TestFullDisk fills the disk of an installation: run stops with a line that names the disk, and goes on exactly when
-// there is room again.
+// TestFullDisk fills the disk of an installation: run stops with a line that names the disk, and
+// goes on exactly when there is room again.
 func TestFullDisk(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can mount a small disk")
@@ -81,7 +81,10 @@ func TestFullDisk(t *testing.T) {
 		many = append(many, cprResident(fmt.Sprintf("670270%04d", i), "0101", "202001011200")...)
 	}
 	many = append(many, cprResident(carl, "0101", "202001011200")...)
-	require.NoError(t, os.WriteFile(file, []byte(cprExtract("2026-03-04", "2026-03-03", many...)), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(file, []byte(cprExtract("2026-03-04", "2026-03-03", many...)), 0o600),
+	)
 	w.oneLine(1, []string{"disk"}, "feed", "cpr", file, "--layout", "A")
 	require.NoError(t, os.Remove(ballast))
 	w.flis(0, "feed", "cpr", file, "--layout", "A")
@@ -126,14 +129,17 @@ func TestUnreachableBroker(t *testing.T) {
 	says(t, w.flis(0, "status"), closed)
 }
 
-// TestBrokerGoesAwayAndComesBack ends the broker under a run that follows, and starts it again: the run goes on.
+// TestBrokerGoesAwayAndComesBack ends the broker under a run that follows, and starts it again: the
+// run goes on.
 func TestBrokerGoesAwayAndComesBack(t *testing.T) {
 	w := newBadWorld(t)
 	folder := t.TempDir()
 	b, err := broker.Start(folder, broker.Options{NoSync: true})
 	require.NoError(t, err)
 	w.write("flis.yaml", fmt.Sprintf(
-		"dir: .\nagreements: aftaler.yaml\nkafka:\n  brokers: [%q]\n  partitions: 1\n  patience: 2s\n", b.Addr()))
+		"dir: .\nagreements: aftaler.yaml\nkafka:\n  brokers: [%q]\n  partitions: 1\n  patience: 2s\n",
+		b.Addr(),
+	))
 	w.feedPeople("2026-03-01", "", anna)
 	w.run()
 	path, err := binary()
@@ -175,8 +181,8 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// TestBrokerMadeAnew takes the embedded broker's folder away: what it held before is journalled, but positions of
-// another broker say nothing, so run stops.
+// TestBrokerMadeAnew takes the embedded broker's folder away: what it held before is journalled,
+// but positions of another broker say nothing, so run stops.
 func TestBrokerMadeAnew(t *testing.T) {
 	w := newBadWorld(t)
 	w.feedPeople("2026-03-01", "", anna)
@@ -188,7 +194,12 @@ func TestBrokerMadeAnew(t *testing.T) {
 	mustFlis(t, "run", "--once", "--gap", "the disk of the broker was lost", "--dir", w.dir)
 	w.feedPeople("2026-03-02", "2026-03-01", carl)
 	w.run()
-	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", carl), 1, "the new broker is read from its beginning")
+	require.Len(
+		t,
+		shownOf(t, w.dir, "0101", "borger.person", carl),
+		1,
+		"the new broker is read from its beginning",
+	)
 	require.Contains(t, mustFlis(t, "audit", "--dir", w.dir), "the disk of the broker was lost")
 }
 
@@ -257,7 +268,8 @@ func (w *badWorld) files(pattern string) []string {
 	return all
 }
 
-// TestFlippedBits damages one file after the other: nothing of it is read as data, and its name is said.
+// TestFlippedBits damages one file after the other: nothing of it is read as data, and its name is
+// said.
 func TestFlippedBits(t *testing.T) {
 	w := newBadWorld(t)
 	w.feedPeople("2026-03-01", "", anna)
@@ -266,7 +278,13 @@ func TestFlippedBits(t *testing.T) {
 	w.run()
 	table := newestOf(t, w.files("levering/kommune=0101/borger/adresse/*.parquet"))
 	w.whileFlipped(table, func(w *badWorld) {
-		w.oneLine(1, []string{filepath.Base(table), "nothing of it was read"}, "show", "0101", "borger.adresse")
+		w.oneLine(
+			1,
+			[]string{filepath.Base(table), "nothing of it was read"},
+			"show",
+			"0101",
+			"borger.adresse",
+		)
 		says(w.t, w.flis(1, "audit"), "DIFFERENCE", filepath.Base(table))
 		require.Len(w.t, shown(w.t, w.dir, "0101", "borger.person"), 2, "another table can be read")
 	})
@@ -315,8 +333,8 @@ func (w *badWorld) whileFlipped(path string, do func(*badWorld)) {
 	})
 }
 
-// TestMissingCertificates takes a certificate out of the middle of its chain, and puts an old one in the place of the
-// newest.
+// TestMissingCertificates takes a certificate out of the middle of its chain, and puts an old one
+// in the place of the newest.
 func TestMissingCertificates(t *testing.T) {
 	w := newBadWorld(t)
 	w.feedPeople("2026-03-01", "", anna)
@@ -352,7 +370,8 @@ func TestMissingCertificates(t *testing.T) {
 	w.quiet(anna, bent, carl)
 }
 
-// TestTwoRunsAtOnce: of several at the same time on one folder each does the whole work; nothing doubles.
+// TestTwoRunsAtOnce: of several at the same time on one folder each does the whole work; nothing
+// doubles.
 func TestTwoRunsAtOnce(t *testing.T) {
 	w := newBadWorld(t)
 	w.feedPeople("2026-03-01", "", anna, bent)
@@ -381,15 +400,21 @@ func TestTwoRunsAtOnce(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	w.feedPeople("2026-03-02", "2026-03-01", carl)
 	w.flis(0, "run", "--once")
-	require.NotEmpty(t, shownOf(t, w.dir, "0101", "borger.person", carl), "beside a running flis, its broker is found")
+	require.NotEmpty(
+		t,
+		shownOf(t, w.dir, "0101", "borger.person", carl),
+		"beside a running flis, its broker is found",
+	)
 	require.NoError(t, c.Process.Signal(syscall.SIGKILL))
 	_ = c.Wait()
 	w.run()
 }
 
-// TestConfigurationErrors: each says the file, the line and what is wanted, before anything is done.
+// TestConfigurationErrors: each says the file, the line and what is wanted, before anything is
+// done.
 func TestConfigurationErrors(t *testing.T) {
-	// changed is agreements whose second entry, on line 4, has something else in the place of what is right.
+	// changed is agreements whose second entry, on line 4, has something else in the place of what
+	// is right.
 	changed := func(right, wrong string) string {
 		first := "  - {kommune: \"0101\", omraade: borger, system: cpr, bevis: fil, leverer: dagligt}\n"
 		second := strings.Replace(first, "0101", "0183", 1)

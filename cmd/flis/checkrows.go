@@ -21,7 +21,8 @@ type checkRow struct {
 	cells []transforms.Cell
 }
 
-// checkRows is the domain rows among those of a verdict; the record itself and parts of it are none.
+// checkRows is the domain rows among those of a verdict; the record itself and parts of it are
+// none.
 func checkRows(c *transforms.Catalog, rows []schemas.Row) ([]checkRow, error) {
 	var all []checkRow
 	for i := range rows {

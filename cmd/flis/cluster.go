@@ -17,8 +17,8 @@ import (
 	"github.com/flis-dk/flis/transforms"
 )
 
-// cluster is the broker that the installation works with: the configured one, the one that a running flis has embedded,
-// or one that lives as long as this process.
+// cluster is the broker that the installation works with: the configured one, the one that a
+// running flis has embedded, or one that lives as long as this process.
 type cluster struct {
 	*kafka.Client
 	own        *broker.Broker // nil where the broker is another's
@@ -47,9 +47,11 @@ func (in *installation) connect(ctx context.Context) (*cluster, error) {
 }
 
 const (
-	// guestPatience is for the broker of another flis, which does not come back when that has ended.
+	// guestPatience is for the broker of another flis, which does not come back when that has
+	// ended.
 	guestPatience = 3 * time.Second
-	// embedTries bounds how often another flis may begin or end in the moment that this one looks for its broker.
+	// embedTries bounds how often another flis may begin or end in the moment that this one looks
+	// for its broker.
 	embedTries = 5
 )
 
@@ -70,8 +72,9 @@ func (cl *cluster) embed(dir string) (addr string, err error) {
 	return "", err
 }
 
-// onBroker does the work of a verb. When the flis whose embedded broker it used has ended, the work is done again on
-// another: what is journalled or closed is not done twice, and what is published twice counts once.
+// onBroker does the work of a verb. When the flis whose embedded broker it used has ended, the work
+// is done again on another: what is journalled or closed is not done twice, and what is published
+// twice counts once.
 func (in *installation) onBroker(ctx context.Context, work func(*cluster) error) error {
 	var err error
 	for range embedTries {
@@ -84,7 +87,10 @@ func (in *installation) onBroker(ctx context.Context, work func(*cluster) error)
 	return err
 }
 
-func (in *installation) tryBroker(ctx context.Context, work func(*cluster) error) (again bool, err error) {
+func (in *installation) tryBroker(
+	ctx context.Context,
+	work func(*cluster) error,
+) (again bool, err error) {
 	cl, err := in.connect(ctx)
 	if err != nil {
 		return in.cfg.embedded() && errors.Is(err, kafka.ErrUnreachable), err
@@ -104,8 +110,13 @@ func (cl *cluster) Close() {
 	}
 }
 
-// topics is every raw topic of a system, its control topic last; they are made where they are missing.
-func (cl *cluster) topics(ctx context.Context, in *installation, s schemas.System) ([]string, error) {
+// topics is every raw topic of a system, its control topic last; they are made where they are
+// missing.
+func (cl *cluster) topics(
+	ctx context.Context,
+	in *installation,
+	s schemas.System,
+) ([]string, error) {
 	var names []string
 	for _, e := range in.catalog.Events(s) {
 		names = append(names, schemas.RawTopic(s, e))
@@ -119,11 +130,12 @@ func (cl *cluster) topics(ctx context.Context, in *installation, s schemas.Syste
 	return append(names, control), cl.EnsureTopic(ctx, control, 1, kafka.RawConfigs())
 }
 
-// trimBehind is how many journalled records of a partition the embedded broker keeps: it has everything in memory.
+// trimBehind is how many journalled records of a partition the embedded broker keeps: it has
+// everything in memory.
 const trimBehind = 50_000
 
-// trim removes from the embedded broker what has long been journalled; another broker has its own retention. Control
-// records stay: the chain of files is read from them.
+// trim removes from the embedded broker what has long been journalled; another broker has its own
+// retention. Control records stay: the chain of files is read from them.
 func (cl *cluster) trim(ctx context.Context, at map[schemas.Stream]sinks.Position) error {
 	if cl.own == nil {
 		return nil
@@ -141,7 +153,11 @@ func (cl *cluster) trim(ctx context.Context, at map[schemas.Stream]sinks.Positio
 }
 
 // newFeed makes the topics and the publisher of a system.
-func (in *installation) newFeed(ctx context.Context, cl *cluster, s schemas.System) (*streams.Feed, error) {
+func (in *installation) newFeed(
+	ctx context.Context,
+	cl *cluster,
+	s schemas.System,
+) (*streams.Feed, error) {
 	key, err := loadKey(in.cfg)
 	if err != nil {
 		return nil, err
@@ -207,7 +223,11 @@ func (cl *cluster) controls(ctx context.Context, s schemas.System) ([]streams.Co
 		return nil, err
 	}
 	var all []streams.Control
-	f := kafka.NewFetcher(cl.Client, []kafka.Assignment{{Topic: topic, Next: first}}, kafka.FetchOptions{})
+	f := kafka.NewFetcher(
+		cl.Client,
+		[]kafka.Assignment{{Topic: topic, Next: first}},
+		kafka.FetchOptions{},
+	)
 	for next := first; next < end; {
 		chunks, err := f.Poll(ctx)
 		if err != nil {
@@ -228,8 +248,8 @@ func (cl *cluster) controls(ctx context.Context, s schemas.System) ([]streams.Co
 	return all, nil
 }
 
-// What one fetch and one poll bring, in bytes: a journal entry overshoots its size by a poll at most, and its records
-// are held twice until then.
+// What one fetch and one poll bring, in bytes: a journal entry overshoots its size by a poll at
+// most, and its records are held twice until then.
 const (
 	fetchBytes = 4 << 20
 	pollBytes  = 8 << 20
@@ -284,8 +304,14 @@ func contains(all []int, p int) bool {
 	return false
 }
 
-// start finds where a partition is read from, and that it is the one that was read before (invariant 4).
-func (s *source) start(ctx context.Context, t kafka.Topic, p int, from map[schemas.Stream]streams.Position) (
+// start finds where a partition is read from, and that it is the one that was read before
+// (invariant 4).
+func (s *source) start(
+	ctx context.Context,
+	t kafka.Topic,
+	p int,
+	from map[schemas.Stream]streams.Position,
+) (
 	kafka.Assignment, error) {
 	stream := schemas.NewStream(s.cl.ClusterID(), t.Name, p)
 	first, end, err := s.cl.Bounds(ctx, t.Name, p)
@@ -313,13 +339,17 @@ type movedError struct {
 }
 
 func (e *movedError) Error() string {
-	return fmt.Sprintf("read %s: so far it was read from cluster %s, and this is cluster %s: the broker was made anew, or "+
-		"the configuration names another one; bring the old one back, or give --gap REASON to leave it for good",
-		e.topic, e.was, e.now)
+	return fmt.Sprintf(
+		"read %s: so far it was read from cluster %s, and this is cluster %s: the broker was made anew, or "+
+			"the configuration names another one; bring the old one back, or give --gap REASON to leave it for good",
+		e.topic,
+		e.was,
+		e.now,
+	)
 }
 
-// readElsewhere is nil where the topic was read from this cluster, or from none that was not left by a recorded gap: a
-// stream that ends in a gap has no anchor.
+// readElsewhere is nil where the topic was read from this cluster, or from none that was not left
+// by a recorded gap: a stream that ends in a gap has no anchor.
 func readElsewhere(from map[schemas.Stream]streams.Position, cluster, topic string) *movedError {
 	m := &movedError{topic: topic, now: cluster, left: map[schemas.Stream]int64{}}
 	for stream, pos := range from {
@@ -338,9 +368,15 @@ func readElsewhere(from map[schemas.Stream]streams.Position, cluster, topic stri
 	return m
 }
 
-// checkAnchor compares the last record that was read with what stands at its offset now. A log that begins exactly at
-// the next offset, in the same topic, has only forgotten what was read.
-func (s *source) checkAnchor(ctx context.Context, t kafka.Topic, p int, pos streams.Position, first, end int64) error {
+// checkAnchor compares the last record that was read with what stands at its offset now. A log that
+// begins exactly at the next offset, in the same topic, has only forgotten what was read.
+func (s *source) checkAnchor(
+	ctx context.Context,
+	t kafka.Topic,
+	p int,
+	pos streams.Position,
+	first, end int64,
+) error {
 	a := pos.Anchor
 	switch {
 	case a == (streams.Anchor{}):
@@ -359,8 +395,13 @@ func (s *source) checkAnchor(ctx context.Context, t kafka.Topic, p int, pos stre
 		return nil // compacted since; the topic's id has been compared
 	}
 	if err == nil && kafka.AnchorOf(r) != a.Hash {
-		err = fmt.Errorf("read %s/%d: at offset %d stands another record than the one that was read: the log was cut "+
-			"and written anew", t.Name, p, a.Offset)
+		err = fmt.Errorf(
+			"read %s/%d: at offset %d stands another record than the one that was read: the log was cut "+
+				"and written anew",
+			t.Name,
+			p,
+			a.Offset,
+		)
 	}
 	return err
 }
@@ -389,8 +430,10 @@ func (s *source) chunk(ch *kafka.Chunk) streams.Chunk {
 	first := len(s.items)
 	for i := range ch.Records {
 		r := &ch.Records[i]
-		it := streams.Item{Record: transforms.Record{Stream: stream, Offset: r.Offset, Arrived: r.Time, Topic: ch.Topic,
-			Key: r.Key, Value: r.Value}}
+		it := streams.Item{
+			Record: transforms.Record{Stream: stream, Offset: r.Offset, Arrived: r.Time, Topic: ch.Topic,
+				Key: r.Key, Value: r.Value},
+		}
 		at := len(s.headers)
 		for _, h := range r.Headers {
 			s.headers = append(s.headers, transforms.Header{Name: h.Name, Value: h.Value})
@@ -401,16 +444,24 @@ func (s *source) chunk(ch *kafka.Chunk) streams.Chunk {
 			it.Unreadable = schemas.Reject(schemas.CodeBudget, "", "send it in smaller units",
 				"the record is larger than 16 MiB once decompressed, or its batch is")
 		case r.Malformed:
-			it.Unreadable = schemas.Reject(schemas.CodeDecode, "", "send the records again with a client that works",
-				"the batch's checksum is right but it holds no records")
+			it.Unreadable = schemas.Reject(
+				schemas.CodeDecode,
+				"",
+				"send the records again with a client that works",
+				"the batch's checksum is right but it holds no records",
+			)
 		}
 		s.items = append(s.items, it)
 	}
 	out.Items = s.items[first:len(s.items):len(s.items)]
 	if n := len(ch.Records); n > 0 {
 		last := ch.Records[n-1]
-		out.After.Anchor = streams.Anchor{Topic: s.ids[ch.Topic], Epoch: ch.LeaderEpoch, Offset: last.Offset,
-			Hash: kafka.AnchorOf(last)}
+		out.After.Anchor = streams.Anchor{
+			Topic:  s.ids[ch.Topic],
+			Epoch:  ch.LeaderEpoch,
+			Offset: last.Offset,
+			Hash:   kafka.AnchorOf(last),
+		}
 	}
 	s.at[stream] = ch.Next
 	return out

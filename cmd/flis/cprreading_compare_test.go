@@ -12,11 +12,16 @@ import (
 )
 
 // cprDatasets are those that the second reading judges.
-var cprDatasets = []string{"borger.person", "borger.personnummer", "borger.adresse", "borger.civilstand",
-	"borger.statsborgerskab"}
+var cprDatasets = []string{
+	"borger.person",
+	"borger.personnummer",
+	"borger.adresse",
+	"borger.civilstand",
+	"borger.statsborgerskab",
+}
 
-// TestCPRRealFiles takes the public test persons through feed and run as a user would, and compares every delivered row
-// with the second reading of the same files.
+// TestCPRRealFiles takes the public test persons through feed and run as a user would, and compares
+// every delivered row with the second reading of the same files.
 func TestCPRRealFiles(t *testing.T) {
 	layoutA, layoutB, kommuner := cprReal(t)
 	dir := t.TempDir()

@@ -81,8 +81,13 @@ records. It proves that the file arrived whole, not that the vendor's day is com
 }
 
 // feedFiles feeds one file after the other; it ends with exit code 3 when records will be parked.
-func (in *installation) feedFiles(ctx context.Context, cl *cluster, s schemas.System, files []string,
-	f feedFlags) error {
+func (in *installation) feedFiles(
+	ctx context.Context,
+	cl *cluster,
+	s schemas.System,
+	files []string,
+	f feedFlags,
+) error {
 	events := in.catalog.Events(s)
 	if len(events) == 0 {
 		return usage("feed %s: no such system; there are %v", s, in.catalog.Systems())
@@ -111,8 +116,14 @@ func (in *installation) feedFiles(ctx context.Context, cl *cluster, s schemas.Sy
 	return nil
 }
 
-func (in *installation) feedFile(ctx context.Context, cl *cluster, feed *streams.Feed, s schemas.System, path string,
-	f feedFlags) (streams.Sent, error) {
+func (in *installation) feedFile(
+	ctx context.Context,
+	cl *cluster,
+	feed *streams.Feed,
+	s schemas.System,
+	path string,
+	f feedFlags,
+) (streams.Sent, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return streams.Sent{}, pathFree(err)
@@ -172,8 +183,14 @@ func describe(file *os.File, s schemas.System, f feedFlags) (streams.Delivery, e
 	return d, err
 }
 
-func (in *installation) feedCPR(ctx context.Context, cl *cluster, feed *streams.Feed, file *os.File, d streams.Delivery,
-	f feedFlags) (streams.Sent, error) {
+func (in *installation) feedCPR(
+	ctx context.Context,
+	cl *cluster,
+	feed *streams.Feed,
+	file *os.File,
+	d streams.Delivery,
+	f feedFlags,
+) (streams.Sent, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return streams.Sent{}, pathFree(err)
@@ -210,8 +227,15 @@ func (in *installation) feedCPR(ctx context.Context, cl *cluster, feed *streams.
 	}
 	sent, err := feed.Units(ctx, d, unitsOf(x))
 	if err == nil {
-		in.out.Printf("fed cpr file %s, layout %s, produced %s: %d records as %d units, %s\n", d.SHA256[:12], d.Layout,
-			d.Produced, x.Records, sent.Records, sealWord(d.Excerpt))
+		in.out.Printf(
+			"fed cpr file %s, layout %s, produced %s: %d records as %d units, %s\n",
+			d.SHA256[:12],
+			d.Layout,
+			d.Produced,
+			x.Records,
+			sent.Records,
+			sealWord(d.Excerpt),
+		)
 	}
 	return sent, err
 }

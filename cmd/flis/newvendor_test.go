@@ -30,18 +30,34 @@ func newVitaeWorld(t *testing.T) *badWorld {
 	return w
 }
 
-// TestCheckShowsRows: --rows prints what a mapping makes of each record, for a person and a program.
+// TestCheckShowsRows: --rows prints what a mapping makes of each record, for a person and a
+// program.
 func TestCheckShowsRows(t *testing.T) {
 	w := newVitaeWorld(t)
 	file := w.write("v.jsonl", eventLine(t, "v-1", vitae0615, "visitation", vitaeVisitation(nil))+
 		eventLine(t, "v-2", vitae0615, "visitation", vitaeVisitation(map[string]any{"STATUS": "S"}))+
-		eventLine(t, "b-1", vitae0615, "bolig", map[string]any{"BOLID": "7", "KOMNR": "615", "CPRNR": anna,
-			"TYPE": 1, "VISDATO": "10-01-2026", "INDDATO": "01-02-2026", "STATUS": "A"}))
+		eventLine(
+			t,
+			"b-1",
+			vitae0615,
+			"bolig",
+			map[string]any{"BOLID": "7", "KOMNR": "615", "CPRNR": anna,
+				"TYPE": 1, "VISDATO": "10-01-2026", "INDDATO": "01-02-2026", "STATUS": "A"},
+		))
 	out := w.flis(0, "check", "vitae", file, "--rows")
-	says(t, out, "line 1     accepteret", "replace aeldre.visiteret_tid  kommunekode 0615  gyldig_fra always",
+	says(
+		t,
+		out,
+		"line 1     accepteret",
+		"replace aeldre.visiteret_tid  kommunekode 0615  gyldig_fra always",
 		"upsert aeldre.visiteret_tid  kommunekode 0615  gyldig_fra 2026-02-01  gyldig_til open",
-		"* visitation_id = vitae:4711", "  minutter_pr_uge = 105.0000", "  slutdato = null",
-		"delete aeldre.visiteret_tid", "gyldig_til open  scope vitae:7", "  fase = bor")
+		"* visitation_id = vitae:4711",
+		"  minutter_pr_uge = 105.0000",
+		"  slutdato = null",
+		"delete aeldre.visiteret_tid",
+		"gyldig_til open  scope vitae:7",
+		"  fase = bor",
+	)
 	require.NotContains(t, w.flis(0, "check", "vitae", file, "--all"), anna)
 	var report struct {
 		Verdicts []struct {
@@ -54,7 +70,10 @@ func TestCheckShowsRows(t *testing.T) {
 			}
 		}
 	}
-	require.NoError(t, json.Unmarshal([]byte(w.flis(0, "check", "vitae", file, "--rows", "--format", "json")), &report))
+	require.NoError(
+		t,
+		json.Unmarshal([]byte(w.flis(0, "check", "vitae", file, "--rows", "--format", "json")), &report),
+	)
 	row := report.Verdicts[0].Rows[1]
 	require.Equal(t, "vitae:4711", row.Key["visitation_id"])
 	require.Equal(t, "2026-02-01", *row.From)
@@ -65,7 +84,8 @@ func TestCheckShowsRows(t *testing.T) {
 	require.Equal(t, "vitae:4711", report.Verdicts[1].Rows[0].Key["visitation_id"])
 }
 
-// TestOneVerdict: what check, feed and run say of data that the schema does not take is one finding.
+// TestOneVerdict: what check, feed and run say of data that the schema does not take is one
+// finding.
 func TestOneVerdict(t *testing.T) {
 	w := newVitaeWorld(t)
 	file := w.write("v.jsonl", eventLine(t, "v-1", vitae0615, "visitation",
@@ -73,18 +93,30 @@ func TestOneVerdict(t *testing.T) {
 		eventLine(t, "v-2", vitae0615, "visit", vitaeVisitation(nil)))
 	const encoding = "data.MIN_MA: want an integer of 32 bits"
 	const event = "ce_type: is missing or not the event of this topic"
-	says(t, w.flis(3, "check", "vitae", file), "DECODE  "+encoding, "ENVELOPE  "+event, "bolig, visitation, kontrol")
+	says(
+		t,
+		w.flis(3, "check", "vitae", file),
+		"DECODE  "+encoding,
+		"ENVELOPE  "+event,
+		"bolig, visitation, kontrol",
+	)
 	says(t, w.flis(3, "feed", "vitae", file), "DECODE line 1 "+encoding, "ENVELOPE line 2 "+event)
 	w.run()
 	w.parked("DECODE " + encoding)
 	w.parked("ENVELOPE " + event)
 }
 
-// TestTheWayBack: a parked record that is sent again, mended, under its id is the event; the day that
-// waited for it is whole.
+// TestTheWayBack: a parked record that is sent again, mended, under its id is the event; the day
+// that waited for it is whole.
 func TestTheWayBack(t *testing.T) {
 	w := newVitaeWorld(t)
-	bad := eventLine(t, "v-1", vitae0615, "visitation", vitaeVisitation(map[string]any{"LEVTYPE": "X"}))
+	bad := eventLine(
+		t,
+		"v-1",
+		vitae0615,
+		"visitation",
+		vitaeVisitation(map[string]any{"LEVTYPE": "X"}),
+	)
 	seal := eventLine(t, "segl-1", vitae0615, "kontrol", map[string]any{"slags": "segl", "antal": 1})
 	w.flis(0, "feed", "vitae", w.write("a.jsonl", bad+seal))
 	w.run()

@@ -195,8 +195,8 @@ func parkedLine(out io.Writer, r *schemas.Row, mended bool, counts map[schemas.C
 	return err
 }
 
-// parkedEnd prints the counts. A record with several parked parts is one record; true is one that has
-// been mended.
+// parkedEnd prints the counts. A record with several parked parts is one record; true is one that
+// has been mended.
 func parkedEnd(out io.Writer, records map[place]bool, counts map[schemas.Code]int64) error {
 	if len(records) == 0 {
 		_, err := fmt.Fprintln(out, "nothing is parked")

@@ -52,7 +52,8 @@ It may be killed at any moment: the next run goes on exactly where the journal a
 			})
 		},
 	}
-	c.Flags().BoolVar(&once, "once", false, "end when everything that is there has been worked through")
+	c.Flags().
+		BoolVar(&once, "once", false, "end when everything that is there has been worked through")
 	gapFlag(c, &gap)
 	return c
 }
@@ -102,8 +103,8 @@ func stopped(err error) error {
 	return err
 }
 
-// normaliseAll works on every system that an agreement names, side by side. A system whose stream stops (a hole, a topic
-// made anew) stops no other.
+// normaliseAll works on every system that an agreement names, side by side. A system whose stream
+// stops (a hole, a topic made anew) stops no other.
 func (in *installation) normaliseAll(ctx context.Context, cl *cluster, once bool) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -132,8 +133,13 @@ func (in *installation) normaliseAll(ctx context.Context, cl *cluster, once bool
 }
 
 // normalise takes a system's topics, or the partitions of them that are given, into its journal.
-func (in *installation) normalise(ctx context.Context, cl *cluster, s schemas.System, only map[string][]int,
-	once bool) error {
+func (in *installation) normalise(
+	ctx context.Context,
+	cl *cluster,
+	s schemas.System,
+	only map[string][]int,
+	once bool,
+) error {
 	topics, err := cl.topics(ctx, in, s)
 	if err != nil {
 		return err
@@ -159,7 +165,8 @@ func (in *installation) normalise(ctx context.Context, cl *cluster, s schemas.Sy
 			err = in.acceptGap(ctx, journal, stream, hole.LogStart)
 		case in.gap != "" && errors.As(err, &moved):
 			err = nil
-			for stream, next := range moved.left { // what it had beyond is not known: one offset stands for it
+			// what it had beyond is not known: one offset stands for it
+			for stream, next := range moved.left {
 				err = errors.Join(err, in.acceptGap(ctx, journal, stream, next+1))
 			}
 		default:
@@ -172,7 +179,12 @@ func (in *installation) normalise(ctx context.Context, cl *cluster, s schemas.Sy
 }
 
 // acceptGap records that a stream's offsets before to are missing, and why it goes on all the same.
-func (in *installation) acceptGap(ctx context.Context, j *sinks.Journal, stream schemas.Stream, to int64) error {
+func (in *installation) acceptGap(
+	ctx context.Context,
+	j *sinks.Journal,
+	stream schemas.Stream,
+	to int64,
+) error {
 	from := j.Progress()[stream].Next
 	if err := j.CommitGap(ctx, writerID(), stream, from, to, in.gap); err != nil {
 		return err
@@ -181,8 +193,13 @@ func (in *installation) acceptGap(ctx context.Context, j *sinks.Journal, stream 
 	return nil
 }
 
-func (in *installation) normaliser(ctx context.Context, cl *cluster, s schemas.System, journal *sinks.Journal,
-	src streams.Source) *streams.Normaliser {
+func (in *installation) normaliser(
+	ctx context.Context,
+	cl *cluster,
+	s schemas.System,
+	journal *sinks.Journal,
+	src streams.Source,
+) *streams.Normaliser {
 	return &streams.Normaliser{
 		System: s,
 		Source: src,
@@ -220,7 +237,11 @@ func (in *installation) closeOn(ctx context.Context, units []schemas.Unit) error
 }
 
 // closeRound closes once and says what came of it. A unit that fails stops no other.
-func (in *installation) closeRound(ctx context.Context, closer *sinks.Closer, units []schemas.Unit) error {
+func (in *installation) closeRound(
+	ctx context.Context,
+	closer *sinks.Closer,
+	units []schemas.Unit,
+) error {
 	report, err := closer.Round(ctx, in.clock(), units)
 	if err != nil {
 		return err
@@ -231,7 +252,8 @@ func (in *installation) closeRound(ctx context.Context, closer *sinks.Closer, un
 	return failures(report.Failed)
 }
 
-// failures is one error for units that failed for one reason, and one for all when the disk is full.
+// failures is one error for units that failed for one reason, and one for all when the disk is
+// full.
 func failures(failed map[schemas.Unit]error) error {
 	units := slices.SortedFunc(maps.Keys(failed), func(a, b schemas.Unit) int {
 		return strings.Compare(a.String(), b.String())

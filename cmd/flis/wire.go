@@ -69,7 +69,10 @@ func openExisting(c *cobra.Command) (*installation, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(cfg.Dir, internalName)); err != nil {
-		return nil, fmt.Errorf("there is nothing in %s yet: feed a delivery and run flis run --once, or name another --dir", cfg.Dir)
+		return nil, fmt.Errorf(
+			"there is nothing in %s yet: feed a delivery and run flis run --once, or name another --dir",
+			cfg.Dir,
+		)
 	}
 	return newInstallation(c, cfg, time.Now)
 }
@@ -96,15 +99,20 @@ func newInstallation(c *cobra.Command, cfg *config, clock func() time.Time) (*in
 	for d := range in.datasets {
 		known[d] = true
 	}
-	if in.agreements, err = loadAgreements(cfg.Agreements, in.lists, known, systemNames(builtin)); err != nil {
+	in.agreements, err = loadAgreements(cfg.Agreements, in.lists, known, systemNames(builtin))
+	if err != nil {
 		return nil, err
 	}
 	if in.registry, err = openRegistry(cfg, builtin); err != nil {
 		return nil, err
 	}
-	in.catalog, err = transforms.Load(transforms.Sources{Builtin: schemas.Builtin, Mappings: transforms.Mappings,
-		Overlay: in.files, Lists: in.lists, Agreements: in.agreements, Registry: in.registry,
-		Parsers: map[schemas.System]transforms.Parser{cprSystem: transforms.Parser(cpr.NewParser(in.lists.Holder))}})
+	in.catalog, err = transforms.Load(
+		transforms.Sources{Builtin: schemas.Builtin, Mappings: transforms.Mappings,
+			Overlay: in.files, Lists: in.lists, Agreements: in.agreements, Registry: in.registry,
+			Parsers: map[schemas.System]transforms.Parser{
+				cprSystem: transforms.Parser(cpr.NewParser(in.lists.Holder)),
+			}},
+	)
 	if err != nil {
 		return nil, usage("load catalog: %w", err)
 	}
@@ -180,8 +188,8 @@ func (in *installation) systems() []schemas.System {
 	return all
 }
 
-// sending is the systems that an agreement names, and each other one of the catalog whose topics are at the broker: what it
-// sends is journalled, parked TENANT, and so raised (invariant 6).
+// sending is the systems that an agreement names, and each other one of the catalog whose topics
+// are at the broker: what it sends is journalled, parked TENANT, and so raised (invariant 6).
 func (in *installation) sending(ctx context.Context, cl *cluster) ([]schemas.System, error) {
 	all := in.systems()
 	topics, err := cl.Topics(ctx)
@@ -199,7 +207,8 @@ func (in *installation) sending(ctx context.Context, cl *cluster) ([]schemas.Sys
 	return all, nil
 }
 
-// journalled is the systems that an agreement names, and each other one of the catalog that has a journal.
+// journalled is the systems that an agreement names, and each other one of the catalog that has a
+// journal.
 func (in *installation) journalled(ctx context.Context) ([]schemas.System, error) {
 	all := in.systems()
 	for _, s := range in.catalog.Systems() {
@@ -233,26 +242,32 @@ func (in *installation) journals(ctx context.Context) (map[schemas.System]*sinks
 	return all, nil
 }
 
-// closeDeps is what a closer works with. Scratch files hold personal data and have no name once they are open.
+// closeDeps is what a closer works with. Scratch files hold personal data and have no name once
+// they are open.
 func (in *installation) closeDeps() (sinks.Deps, error) {
 	engine, err := in.engine(in.internal, in.delivered)
 	return sinks.Deps{
-		Journal:      sinks.JournalEvents(in.internal),
-		Tables:       in.delivered,
-		Engine:       engine,
-		Agreements:   in.agreements,
-		Datasets:     in.datasets,
-		Clock:        in.clock,
-		Progress:     in.closeProgress,
-		Fingerprints: map[string]string{"katalog": in.catalog.Fingerprint(), "kodelister": in.lists.Fingerprint()},
-		Writer:       writerID(),
-		Build:        build(),
+		Journal:    sinks.JournalEvents(in.internal),
+		Tables:     in.delivered,
+		Engine:     engine,
+		Agreements: in.agreements,
+		Datasets:   in.datasets,
+		Clock:      in.clock,
+		Progress:   in.closeProgress,
+		Fingerprints: map[string]string{
+			"katalog":    in.catalog.Fingerprint(),
+			"kodelister": in.lists.Fingerprint(),
+		},
+		Writer: writerID(),
+		Build:  build(),
 	}, err
 }
 
 func (in *installation) engine(state, delivered store.Store) (*sinks.Tables, error) {
-	return sinks.NewTables(sinks.TablesConfig{State: state, Delivered: delivered, Datasets: in.datasets,
-		Dir: filepath.Join(in.cfg.Dir, scratchName)})
+	return sinks.NewTables(
+		sinks.TablesConfig{State: state, Delivered: delivered, Datasets: in.datasets,
+			Dir: filepath.Join(in.cfg.Dir, scratchName)},
+	)
 }
 
 // closeProgress shows that a long close goes on.

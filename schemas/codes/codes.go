@@ -1,9 +1,10 @@
-// Package codes holds the dated code lists: municipalities, countries, law codes, vendors' own codes.
+// Package codes holds the dated code lists: municipalities, countries, law codes, vendors' own
+// codes.
 //
-// It owns the CSV form (UTF-8, ";", LF, no quoting, a heading line; `kilde` says where a row is from) and the
-// look-ups. It refuses a row that it cannot place: a bad date, a missing code, a wrong number of fields, a code that
-// another row of the file says something else of for the same days. A list is read-only once loaded and safe for
-// concurrent use.
+// It owns the CSV form (UTF-8, ";", LF, no quoting, a heading line; `kilde` says where a row is
+// from) and the look-ups. It refuses a row that it cannot place: a bad date, a missing code, a
+// wrong number of fields, a code that another row of the file says something else of for the same
+// days. A list is read-only once loaded and safe for concurrent use.
 //
 //	lists, err := codes.Load(schemas.Builtin, overlay)
 //	e, ok := lists.Lookup("paragraf", "SEL-83", day)
@@ -53,8 +54,8 @@ const (
 	local         = "lokal"               // system, liste, kode → standard
 )
 
-// Load reads codes/*.csv of each file system; a row of a later one replaces the row with the same code and
-// gyldig_fra of an earlier one, else it is added.
+// Load reads codes/*.csv of each file system; a row of a later one replaces the row with the same
+// code and gyldig_fra of an earlier one, else it is added.
 func Load(files ...fs.FS) (*Lists, error) {
 	l := &Lists{lists: map[string]list{}}
 	sum := sha256.New()
@@ -79,8 +80,8 @@ func Load(files ...fs.FS) (*Lists, error) {
 	return l, nil
 }
 
-// add reads one file. Rows of one file may not contradict each other; they go over those of files before it. Every
-// fault of the file is told.
+// add reads one file. Rows of one file may not contradict each other; they go over those of files
+// before it. Every fault of the file is told.
 func (l *Lists) add(file, text string) error {
 	name := strings.TrimSuffix(path.Base(file), ".csv")
 	into, ok := l.lists[name]
@@ -151,8 +152,11 @@ func checkHeading(name, text string, heading []string) error {
 func parseLine(name, line string, heading []string) (Entry, string, error) {
 	cells := strings.Split(line, ";")
 	if len(cells) != len(heading) {
-		return Entry{}, "", fmt.Errorf("%d fields, the heading has %d (fields are separated by ;)", len(cells),
-			len(heading))
+		return Entry{}, "", fmt.Errorf(
+			"%d fields, the heading has %d (fields are separated by ;)",
+			len(cells),
+			len(heading),
+		)
 	}
 	fields := make(map[string]string, len(cells))
 	for i, h := range heading {
@@ -161,13 +165,15 @@ func parseLine(name, line string, heading []string) (Entry, string, error) {
 	return parseEntry(name, fields)
 }
 
-// contradiction finds a row of the same key that holds on a day of e and says something else. A row that is there
-// twice, word for word, says nothing new.
+// contradiction finds a row of the same key that holds on a day of e and says something else. A row
+// that is there twice, word for word, says nothing new.
 func contradiction(rows []Entry, e Entry) error {
 	for _, x := range rows {
 		if x.From < e.To && e.From < x.To && !maps.Equal(x.Fields, e.Fields) {
-			return fmt.Errorf("the code stands in line %s too, for the same days: end one row where the other begins",
-				x.Place[strings.LastIndexByte(x.Place, ':')+1:])
+			return fmt.Errorf(
+				"the code stands in line %s too, for the same days: end one row where the other begins",
+				x.Place[strings.LastIndexByte(x.Place, ':')+1:],
+			)
 		}
 	}
 	return nil
@@ -187,8 +193,13 @@ func place(entries []Entry, e Entry) []Entry {
 
 // parseEntry places a row: its key within the list, and the days on which it holds.
 func parseEntry(name string, f map[string]string) (Entry, string, error) {
-	e := Entry{Code: cmp.Or(f["kode"], f["kode_fra"]), Last: f["kode_til"], Name: cmp.Or(f["navn"], f["tekst"]),
-		Successor: f["efterfoelger"], Fields: f}
+	e := Entry{
+		Code:      cmp.Or(f["kode"], f["kode_fra"]),
+		Last:      f["kode_til"],
+		Name:      cmp.Or(f["navn"], f["tekst"]),
+		Successor: f["efterfoelger"],
+		Fields:    f,
+	}
 	key := e.Code
 	switch name {
 	case organisations:
@@ -254,8 +265,8 @@ func (l *Lists) Lookup(name, code string, at schemas.Day) (Entry, bool) {
 	return Entry{}, false
 }
 
-// Organisation is the municipality that a source names by a key of some form: KOM4 and KOM3 are the code itself,
-// the rest (SOR, GLN, CVR, STS, SD, MYN) stand in the list organisationsnoegle.
+// Organisation is the municipality that a source names by a key of some form: KOM4 and KOM3 are the
+// code itself, the rest (SOR, GLN, CVR, STS, SD, MYN) stand in the list organisationsnoegle.
 func (l *Lists) Organisation(form, value string, at schemas.Day) (schemas.Kommunekode, bool) {
 	if form == "KOM3" && len(value) == 3 {
 		form, value = "KOM4", "0"+value
@@ -274,8 +285,9 @@ func (l *Lists) Local(s schemas.System, name, code string, at schemas.Day) (stri
 	return e.Code, ok
 }
 
-// Holder is the municipality that holds what CPR says of a municipality code: itself, or the open one that took it
-// over (model.md 3.2, KOMKOD). False: nobody (Greenland, tax codes, Christiansoe, an unknown code).
+// Holder is the municipality that holds what CPR says of a municipality code: itself, or the open
+// one that took it over (model.md 3.2, KOMKOD). False: nobody (Greenland, tax codes, Christiansoe,
+// an unknown code).
 func (l *Lists) Holder(code string) (schemas.Kommunekode, bool) {
 	k, ok := l.holder[code]
 	return k, ok
@@ -315,7 +327,8 @@ func (l *Lists) Municipalities() []schemas.Kommunekode {
 	return open
 }
 
-// Locals is every row that a system has in a list of its own, in order of place; none: it has no such list.
+// Locals is every row that a system has in a list of its own, in order of place; none: it has no
+// such list.
 func (l *Lists) Locals(s schemas.System, name string) []Entry {
 	prefix := string(s) + schemas.KeySeparator + name + schemas.KeySeparator
 	var rows []Entry

@@ -27,8 +27,17 @@ func types(t *testing.T, b []byte) (map[string]string, *file.Reader) {
 // Foreign readers lose digits, or fail in filters or altogether, with any other time stamp: micros,
 // adjusted to UTC.
 func TestFileTypes(t *testing.T) {
-	fields := []Field{{Name: "t", Kind: Timestamp}, {Name: "b", Kind: Decimal, Precision: 18, Scale: 2},
-		{Name: "d", Kind: Date}, {Name: "s", Kind: String}, {Name: "n", Kind: Int32}, {Name: "l", Kind: Int64}}
+	fields := []Field{
+		{Name: "t", Kind: Timestamp},
+		{Name: "b", Kind: Decimal, Precision: 18, Scale: 2},
+		{
+			Name: "d",
+			Kind: Date,
+		},
+		{Name: "s", Kind: String},
+		{Name: "n", Kind: Int32},
+		{Name: "l", Kind: Int64},
+	}
 	b, _ := write(t, fields, NewBatch(fields))
 	got, _ := types(t, b)
 	require.Equal(t, map[string]string{
@@ -59,6 +68,11 @@ func TestCheckpointTypes(t *testing.T) {
 	require.Equal(t, 2, options, "key and value")
 	root := r.MetaData().Schema.Root()
 	for i := range root.NumFields() {
-		require.Equal(t, parquet.Repetitions.Optional, root.Field(i).RepetitionType(), root.Field(i).Name())
+		require.Equal(
+			t,
+			parquet.Repetitions.Optional,
+			root.Field(i).RepetitionType(),
+			root.Field(i).Name(),
+		)
 	}
 }

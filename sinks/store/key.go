@@ -77,7 +77,13 @@ func ReadLimit(ctx context.Context, st Store, key string, limit int64) (b []byte
 		return nil, fmt.Errorf("read %s: %w", key, err)
 	}
 	if int64(buf.Len()) != o.Size() {
-		return nil, fmt.Errorf("read %s: %d bytes of %d: %w", key, buf.Len(), o.Size(), io.ErrUnexpectedEOF)
+		return nil, fmt.Errorf(
+			"read %s: %d bytes of %d: %w",
+			key,
+			buf.Len(),
+			o.Size(),
+			io.ErrUnexpectedEOF,
+		)
 	}
 	return buf.Bytes(), nil
 }
