@@ -11,10 +11,6 @@ import (
 // duplicate.
 const DuplicateDays = 35
 
-// idDaysKept is how long event ids are held: a window before the oldest day that can still be
-// delivered for.
-const idDaysKept = 2*DuplicateDays + 1
-
 // Seal is what a source says of a day: its control count.
 type Seal struct {
 	File    string // SHA-256 of the file that is sealed; "" = the whole day
