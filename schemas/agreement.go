@@ -25,8 +25,8 @@ const (
 	Weekdays Calendar = "hverdage" // Monday to Friday but for Danish public holidays
 )
 
-// Agreement (tilslutning): this system speaks for this municipality in this area for the valid time [From, To).
-// A vendor change is two of them.
+// Agreement (tilslutning): this system speaks for this municipality in this area for the valid time
+// [From, To). A vendor change is two of them.
 type Agreement struct {
 	Kommune  Kommunekode
 	Area     Area
@@ -42,8 +42,8 @@ type Agreement struct {
 	Reporter Kommunekode // indberetter; the municipality itself unless said
 }
 
-// Agreements is every agreement of an installation, in a fixed order. Read-only after it is made: safe for
-// concurrent use.
+// Agreements is every agreement of an installation, in a fixed order. Read-only after it is made:
+// safe for concurrent use.
 type Agreements struct {
 	all      []Agreement
 	speakers map[speaker][]Agreement
@@ -54,20 +54,33 @@ type speaker struct {
 	kommune Kommunekode
 }
 
-// NewAgreements sorts and checks: two agreements of one municipality and area may not own the same dataset at
-// the same valid time, shadows aside.
+// NewAgreements sorts and checks: two agreements of one municipality and area may not own the same
+// dataset at the same valid time, shadows aside.
 func NewAgreements(all []Agreement) (*Agreements, error) {
 	all = slices.Clone(all)
 	slices.SortFunc(all, compareAgreements)
 	a := &Agreements{all: all, speakers: map[speaker][]Agreement{}}
 	for i, x := range all {
 		if x.From >= x.To {
-			return nil, fmt.Errorf("agreement %s %s %s: fra %s is not before til %s", x.Kommune, x.Area, x.System, x.From, x.To)
+			return nil, fmt.Errorf(
+				"agreement %s %s %s: fra %s is not before til %s",
+				x.Kommune,
+				x.Area,
+				x.System,
+				x.From,
+				x.To,
+			)
 		}
 		for _, y := range all[:i] {
 			if x.overlaps(&y) {
-				return nil, fmt.Errorf("agreements of %s %s: %s and %s own the same datasets at the same time; "+
-					"end one where the other begins, or name their datasaet", x.Kommune, x.Area, y.System, x.System)
+				return nil, fmt.Errorf(
+					"agreements of %s %s: %s and %s own the same datasets at the same time; "+
+						"end one where the other begins, or name their datasaet",
+					x.Kommune,
+					x.Area,
+					y.System,
+					x.System,
+				)
 			}
 		}
 		k := speaker{x.System, x.Kommune}
@@ -89,13 +102,17 @@ func compareAgreements(x, y Agreement) int {
 }
 
 func (x *Agreement) overlaps(y *Agreement) bool {
-	if x.Kommune != y.Kommune || x.Area != y.Area || x.Shadow || y.Shadow || x.From >= y.To || y.From >= x.To {
+	if x.Kommune != y.Kommune || x.Area != y.Area || x.Shadow || y.Shadow || x.From >= y.To ||
+		y.From >= x.To {
 		return false
 	}
 	if len(x.Datasets) == 0 || len(y.Datasets) == 0 {
 		return true
 	}
-	return slices.ContainsFunc(x.Datasets, func(d string) bool { return slices.Contains(y.Datasets, d) })
+	return slices.ContainsFunc(
+		x.Datasets,
+		func(d string) bool { return slices.Contains(y.Datasets, d) },
+	)
 }
 
 // Owns says whether the agreement covers the dataset.
@@ -103,10 +120,12 @@ func (x *Agreement) Owns(d DatasetName) bool {
 	return x.Area == d.Area() && (len(x.Datasets) == 0 || slices.Contains(x.Datasets, d.Short()))
 }
 
-// All is every agreement, in order of municipality, area, system and begin. The caller does not change it.
+// All is every agreement, in order of municipality, area, system and begin. The caller does not
+// change it.
 func (a *Agreements) All() []Agreement { return a.all }
 
-// Of is the agreements of a system with a municipality, over all areas; none = the system may not speak for it.
+// Of is the agreements of a system with a municipality, over all areas; none = the system may not
+// speak for it.
 func (a *Agreements) Of(s System, k Kommunekode) []Agreement { return a.speakers[speaker{s, k}] }
 
 // Unit is one (municipality, area): what one certificate is about.

@@ -95,7 +95,8 @@ type avroLogical struct {
 	Precision, Scale  int
 }
 
-// ParseDataset reads a domain schema strictly: a property or a type that the model does not have is an error.
+// ParseDataset reads a domain schema strictly: a property or a type that the model does not have is
+// an error.
 func ParseDataset(file string, schema []byte) (*Dataset, error) {
 	var r avroRecord
 	dec := json.NewDecoder(bytes.NewReader(schema))
@@ -104,8 +105,17 @@ func ParseDataset(file string, schema []byte) (*Dataset, error) {
 		return nil, fmt.Errorf("parse %s: %w", file, err)
 	}
 	area := r.Namespace[strings.LastIndexByte(r.Namespace, '.')+1:]
-	d := &Dataset{Name: DatasetName(area + "." + r.Name), Kind: r.Slags, Period: r.Periode, Owner: r.Ejer,
-		Key: r.Noegle, Class: r.Klasse, Expiry: r.Slettefrist, Doc: r.Doc, Schema: schema}
+	d := &Dataset{
+		Name:   DatasetName(area + "." + r.Name),
+		Kind:   r.Slags,
+		Period: r.Periode,
+		Owner:  r.Ejer,
+		Key:    r.Noegle,
+		Class:  r.Klasse,
+		Expiry: r.Slettefrist,
+		Doc:    r.Doc,
+		Schema: schema,
+	}
 	for _, f := range r.Fields {
 		c, err := parseColumn(f)
 		if err != nil {
@@ -120,7 +130,13 @@ func ParseDataset(file string, schema []byte) (*Dataset, error) {
 }
 
 func parseColumn(f avroField) (Column, error) {
-	c := Column{Name: f.Name, List: f.Kodeliste, Personal: f.Personoplysning, Pseudo: f.Pseudonym, Doc: f.Doc}
+	c := Column{
+		Name:     f.Name,
+		List:     f.Kodeliste,
+		Personal: f.Personoplysning,
+		Pseudo:   f.Pseudonym,
+		Doc:      f.Doc,
+	}
 	if f.Doc == "" {
 		return c, fmt.Errorf("has no doc")
 	}

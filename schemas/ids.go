@@ -12,7 +12,8 @@ import (
 // National ("0000") stands for a row that names no municipality and is routed at close.
 type Kommunekode string
 
-// National is the pseudo municipality of rows that are routed at close (design.md section 6, Ownership).
+// National is the pseudo municipality of rows that are routed at close (design.md section 6,
+// Ownership).
 const National Kommunekode = "0000"
 
 var kommunekode = regexp.MustCompile(`^[0-9]{4}$`)

@@ -7,6 +7,9 @@ import "fmt"
 // RawTopic is the topic of a system's event: "raw.<system>.<event>.v1".
 func RawTopic(s System, event string) string { return fmt.Sprintf("raw.%s.%s.v1", s, event) }
 
+// RawTopicPrefix is what all raw topics of a system begin with.
+func RawTopicPrefix(s System) string { return fmt.Sprintf("raw.%s.", s) }
+
 // ControlEvent is the event of every system that carries seals and heartbeats.
 const ControlEvent = "kontrol"
 

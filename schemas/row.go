@@ -22,8 +22,8 @@ const (
 // Outcome is the verdict on a record or on a part of one.
 type Outcome string
 
-// The outcomes of a record. A unit parked in part is Parked at the part's ordinal only; its ordinal 0
-// then carries PartlyParked.
+// The outcomes of a record. A unit parked in part is Parked at the part's ordinal only; its ordinal
+// 0 then carries PartlyParked.
 const (
 	Accepted     Outcome = "accepteret"
 	Warned       Outcome = "advarsel"
@@ -50,7 +50,8 @@ const (
 	CodePoison   Code = "POISON"   // killed the process twice
 )
 
-// Finding says what is wrong with a record, where, and how to mend it. It never holds a value of the record.
+// Finding says what is wrong with a record, where, and how to mend it. It never holds a value of
+// the record.
 type Finding struct {
 	Code Code
 	Path string // field path in the source's own names, "ydelser[2].lov"; "" = the record
@@ -101,11 +102,13 @@ type Row struct {
 	Stated     Instant // time of the statement: orders
 	Sequence   int64   // source sequence, else the record's offset
 	Background bool    // holds only where no other statement does
-	Snapshot   string  // id of a snapshot that spans several records; "" = this record is the whole of it
-	Count      int64   // of a snapshot over several records: its members; of a seal: its records
-	Absent     Absent
-	Digest     int64  // of the raw record's value: with EventID it tells a record sent again from a conflicting one
-	Payload    []byte // Avro of the domain record; at ordinal 0 the raw value
+	// Snapshot is the id of a snapshot that spans several records; "" = this record is the whole.
+	Snapshot string
+	Count    int64 // of a snapshot over several records: its members; of a seal: its records
+	Absent   Absent
+	// of the raw record's value: with EventID it tells a record sent again from a conflicting one
+	Digest  int64
+	Payload []byte // Avro of the domain record; at ordinal 0 the raw value
 
 	Headers   []byte // ordinal 0: the headers, as JSON [[name, value in base64] …]
 	RawKey    []byte // ordinal 0: the record's key
@@ -125,7 +128,8 @@ const (
 // KeySeparator joins the columns of a key; no column of a key may hold it.
 const KeySeparator = "\x1f"
 
-// CompareOrder orders statements: at each instant of valid time the greatest wins (design.md section 6, Fold).
+// CompareOrder orders statements: at each instant of valid time the greatest wins (design.md
+// section 6, Fold).
 func CompareOrder(a, b *Row) int {
 	return cmp.Or(
 		cmp.Compare(a.Stated, b.Stated),

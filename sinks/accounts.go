@@ -11,10 +11,6 @@ import (
 // duplicate.
 const DuplicateDays = 35
 
-// idDaysKept is how long event ids are held: a window before the oldest day that can still be
-// delivered for.
-const idDaysKept = 2*DuplicateDays + 1
-
 // Seal is what a source says of a day: its control count.
 type Seal struct {
 	File    string // SHA-256 of the file that is sealed; "" = the whole day
@@ -66,9 +62,15 @@ type View struct {
 }
 
 // View copies the counts, not the event ids.
-func (a *Accounts) View() *View {
-	v := &View{accounts: make(map[accountKey]*Account, len(a.accounts))}
+func (a *Accounts) View() *View { return a.ViewOf(nil) }
+
+// ViewOf copies the counts of some municipalities (none = all) and those of no single one.
+func (a *Accounts) ViewOf(kommuner map[schemas.Kommunekode]bool) *View {
+	v := &View{accounts: map[accountKey]*Account{}}
 	for k, x := range a.accounts {
+		if len(kommuner) > 0 && !kommuner[k.kommune] && k.kommune != schemas.National {
+			continue
+		}
 		c := *x
 		c.Seals, c.Files = cloneMap(x.Seals), cloneMap(x.Files)
 		v.accounts[k] = &c

@@ -30,11 +30,14 @@ type AuditDeps struct {
 // number and mend.
 type AuditReport struct {
 	Units, Certificates, Tables, Files int
+	StateFiles                         int // of close state, beside the journals
 	// of files whose SHA-256 was computed; rows compared with the refold
 	Bytes, Rows int64
 	Refolded    int // units whose tables were folded anew
+	Days        int // days whose state and counts were made anew
 	Open        []string
 	Problems    []string
+	Stored      int // of them, seen in what is stored, before anything was made anew
 }
 
 // Audit checks the units (none = every one that has a certificate or a claim). The error is of
@@ -42,7 +45,9 @@ type AuditReport struct {
 // the report, and the audit goes on.
 func Audit(ctx context.Context, d AuditDeps, units []schemas.Unit) (*AuditReport, error) {
 	a := &audit{deps: d, report: &AuditReport{}, heads: map[schemas.Unit]*Certificate{},
-		entries: map[schemas.System]map[int64]string{}}
+		before:    map[schemas.Unit]*Certificate{},
+		entries:   map[schemas.System]map[int64]string{},
+		stretches: map[stretch]map[schemas.Unit]tally{}}
 	if len(units) == 0 {
 		var err error
 		if units, err = certifiedUnits(ctx, d.Tables); err != nil {
@@ -57,6 +62,7 @@ func Audit(ctx context.Context, d AuditDeps, units []schemas.Unit) (*AuditReport
 			return a.report, err
 		}
 	}
+	a.report.Stored = len(a.report.Problems)
 	if d.Refold != nil && d.Journal != nil {
 		if err := a.refold(ctx); err != nil {
 			return a.report, err
@@ -83,7 +89,10 @@ type audit struct {
 	deps    AuditDeps
 	report  *AuditReport
 	heads   map[schemas.Unit]*Certificate
+	before  map[schemas.Unit]*Certificate       // before the newest; nil = none, or not readable
 	entries map[schemas.System]map[int64]string // hashes of journal entries that were read
+	// statements of stretches of journals that were counted
+	stretches map[stretch]map[schemas.Unit]tally
 }
 
 func (a *audit) problem(u schemas.Unit, n int64, format string, args ...any) {
@@ -122,6 +131,9 @@ func (a *audit) unit(ctx context.Context, u schemas.Unit) error {
 			return err
 		}
 		a.heads[u] = head
+		if n := len(chain); n > 1 && chain[n-2].Number == head.Number-1 {
+			a.before[u] = chain[n-2]
+		}
 	}
 	return a.tables(ctx, u, chain)
 }
@@ -133,17 +145,20 @@ func (a *audit) chain(ctx context.Context, u schemas.Unit) ([]*Certificate, erro
 		return nil, err
 	}
 	var chain []*Certificate
-	previous := ""
+	previous, told := "", toldDays{}
 	for n := int64(1); n <= last; n++ {
 		c, err := ReadCertificate(ctx, a.deps.Tables, u, n)
 		if err != nil {
 			if err := a.stored(ctx, u, n, err); err != nil {
 				return nil, err
 			}
-			previous = ""
+			previous, told = "", nil
 			continue
 		}
 		a.report.Certificates++
+		for _, d := range told.follow(c) {
+			a.problem(u, n, "day %s", d)
+		}
 		if c.Previous != previous && (n == 1 || previous != "") {
 			a.problem(u, n,
 				"names another predecessor than number %d is: one of the two was changed or swapped", n-1)
@@ -162,6 +177,32 @@ func (a *audit) chain(ctx context.Context, u schemas.Unit) ([]*Certificate, erro
 		a.problem(u, last+1, "is missing: close %d was begun after it; restore it from a copy", claimed)
 	}
 	return chain, nil
+}
+
+// toldDays is what the certificates so far said of each day; nil = one of them is missing.
+type toldDays map[string]DayState
+
+// follow names the days of which a certificate says what cannot follow on what was said before,
+// or what it does not report.
+func (t toldDays) follow(c *Certificate) (wrong []string) {
+	if t == nil {
+		return nil
+	}
+	for i := range c.Days {
+		d, is := &c.Days[i], c.Days[i].dayState()
+		was := t[d.Day]
+		if was.final() && !is.final() || is.Revised < was.Revised || is.Revised > was.Revised+1 {
+			wrong = append(wrong, fmt.Sprintf("%s goes from %s (revideret %d) to %s (revideret %d)", d.Day,
+				was.State, was.Revised, is.State, is.Revised))
+		}
+		t[d.Day] = is
+	}
+	for _, d := range slices.Sorted(maps.Keys(c.Calendar)) {
+		if is := c.Calendar[d]; !is.equal(t[d]) {
+			wrong = append(wrong, fmt.Sprintf("%s is said %s, which no certificate reports", d, is.State))
+		}
+	}
+	return wrong
 }
 
 // numbers gives the greatest number of a certificate and of a claim that is there.
@@ -247,20 +288,38 @@ func (a *audit) entry(ctx context.Context, s schemas.System, version int64) (str
 	return h, nil
 }
 
-// state checks the index of the close state that the newest certificate names.
+// state checks the close state that the newest certificate names: its index, and each file of it.
 func (a *audit) state(ctx context.Context, u schemas.Unit, c *Certificate) error {
 	if a.deps.State == nil || c.State == nil {
 		return nil
 	}
-	b, err := readObject(ctx, a.deps.State, c.State.Path, certificateBytesMax)
+	s, err := readState(ctx, a.deps.State, u, c)
 	if err != nil {
-		return a.stored(ctx, u, c.Number, fmt.Errorf("read close state: %w", err))
+		return a.changedState(ctx, u, c, err)
 	}
-	if hashOf(b) != c.State.SHA256 || int64(len(b)) != c.State.Bytes {
-		a.problem(u, c.Number,
-			"names a close state that was changed since: it is folded anew from the journal")
+	in := files{st: a.deps.State, folder: schemas.StatePrefix(u)}
+	for _, name := range slices.Sorted(maps.Keys(s.Datasets)) {
+		for _, f := range slices.Concat(s.Datasets[name].Scopes, s.Datasets[name].Keys) {
+			o, err := in.open(ctx, &f.FileRef)
+			if err == nil {
+				err = o.Close()
+			}
+			if err != nil {
+				if err := a.changedState(ctx, u, c, err); err != nil {
+					return err
+				}
+				continue
+			}
+			a.report.StateFiles++
+			a.report.Bytes += f.Bytes
+		}
 	}
 	return nil
+}
+
+func (a *audit) changedState(ctx context.Context, u schemas.Unit, c *Certificate, err error) error {
+	return a.stored(ctx, u, c.Number, fmt.Errorf("names a close state that is not what was written: "+
+		"restore it from a copy: %w", err))
 }
 
 // tables checks each table that the chain names, version by version.

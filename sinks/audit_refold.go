@@ -17,7 +17,9 @@ import (
 // refold makes every unit's tables anew from the journal, up to the positions of its newest
 // certificate, in an empty store, and compares rows. It does so by the protocol itself: it claims
 // number 1 with what the certificate pins, and has a closer finish the claim. Units that saw the
-// same national certificate are folded together.
+// same national certificate are folded together, each up to its own positions, so that their
+// journals are read once. (A fold from nothing takes national rows from the national unit's close
+// state alone.)
 func (a *audit) refold(ctx context.Context) error {
 	groups := map[CertificateRef][]schemas.Unit{}
 	for u, c := range a.heads {
@@ -63,6 +65,7 @@ func (a *audit) refoldGroup(ctx context.Context, units []schemas.Unit) (err erro
 	r := &refolding{audit: a, store: st, closer: NewCloser(Deps{Journal: a.deps.Journal, Tables: st,
 		Engine:     engine,
 		Agreements: none, Datasets: a.deps.Datasets, Writer: "audit"})}
+	r.closer.bases = map[schemas.Unit]dayBasis{}
 	national := map[schemas.Area]*Certificate{}
 	for _, u := range units {
 		ref := a.heads[u].National
@@ -83,6 +86,9 @@ func (a *audit) refoldGroup(ctx context.Context, units []schemas.Unit) (err erro
 	heads := map[schemas.Unit]*Certificate{}
 	for _, u := range units {
 		heads[u] = a.heads[u]
+		if r.closer.bases[u], err = a.basis(ctx, u); err != nil {
+			return err
+		}
 	}
 	made, err := r.finish(ctx, heads, national)
 	if err != nil {
@@ -96,6 +102,58 @@ func (a *audit) refoldGroup(ctx context.Context, units []schemas.Unit) (err erro
 		}
 	}
 	return nil
+}
+
+// basis is what the days of a unit's newest certificate go on from: a day that was closed stays
+// closed, which no fold from nothing can know.
+func (a *audit) basis(ctx context.Context, u schemas.Unit) (dayBasis, error) {
+	b := dayBasis{before: a.before[u], rows: tally{}, tables: a.deps.Tables}
+	for s, p := range a.heads[u].Points {
+		from := int64(-1)
+		if b.before != nil {
+			if was, ok := b.before.Points[s]; ok {
+				from = was.Version
+			}
+		}
+		counted, err := a.statements(ctx, stretch{s, from, p.Version})
+		if err != nil {
+			return b, a.stored(ctx, u, a.heads[u].Number, err)
+		}
+		for d, n := range counted[u] {
+			b.rows[d] += n
+		}
+	}
+	return b, nil
+}
+
+// stretch is the entries (from, to] of a journal.
+type stretch struct {
+	system   schemas.System
+	from, to int64
+}
+
+// statements counts those of a stretch of a journal by unit and day.
+func (a *audit) statements(ctx context.Context, x stretch) (map[schemas.Unit]tally, error) {
+	if t, ok := a.stretches[x]; ok {
+		return t, nil
+	}
+	j, err := a.deps.Journal(ctx, x.system)
+	if err != nil {
+		return nil, fmt.Errorf("open journal of %s: %w", x.system, err)
+	}
+	t := map[schemas.Unit]tally{}
+	err = j.Rows(ctx, x.from, x.to, true, func(r *schemas.Row) error {
+		if isStatement(r) {
+			u := schemas.Unit{Kommune: r.Kommune, Area: r.Dataset.Area()}
+			if t[u] == nil {
+				t[u] = tally{}
+			}
+			t[u][r.Leverance]++
+		}
+		return nil
+	})
+	a.stretches[x] = t
+	return t, err
 }
 
 // finish claims number 1 of each unit with what its certificate pins, and closes it.
@@ -120,7 +178,8 @@ func (r *refolding) finish(ctx context.Context, heads map[schemas.Unit]*Certific
 		}
 	}
 	report := &Report{Closed: map[schemas.Unit]*Certificate{}, Failed: map[schemas.Unit]error{}}
-	if _, err := (&turn{closer: r.closer, report: report}).run(ctx, units); err != nil {
+	t := &turn{closer: r.closer, report: report, together: true}
+	if _, err := t.run(ctx, units); err != nil {
 		return nil, fmt.Errorf("fold anew: %w", err)
 	}
 	for u, err := range report.Failed {
@@ -241,20 +300,46 @@ func rowHash(ds *schemas.Dataset, cells []Cell) (a, b uint64) {
 	return binary.BigEndian.Uint64(sum[:]), binary.BigEndian.Uint64(sum[8:])
 }
 
-// compareDays recounts the days that the newest certificate tells of.
+// compareDays recounts all that the newest certificate says of days: their reports, and the state
+// of each day that it carries on.
 func (r *refolding) compareDays(u schemas.Unit, head, made *Certificate) {
-	anew := map[string]DayReport{}
-	for _, d := range made.Days {
-		anew[d.Day] = d
+	if head.Number > 1 && r.before[u] == nil {
+		return // the certificate before cannot be read, which is told
 	}
-	for _, d := range head.Days {
-		a, errA := Canonical(d.Sources)
-		b, errB := Canonical(anew[d.Day].Sources)
-		if errA != nil || errB != nil || string(a) != string(b) {
+	anew := map[string]*DayReport{}
+	for i := range made.Days {
+		anew[made.Days[i].Day] = &made.Days[i]
+	}
+	for i := range head.Days {
+		d := &head.Days[i]
+		m := anew[d.Day]
+		delete(anew, d.Day)
+		if m == nil {
+			r.problem(u, head.Number, "day %s is reported; by the journal nothing of it has changed", d.Day)
+			continue
+		}
+		a, errA := Canonical(d)
+		b, errB := Canonical(m)
+		switch {
+		case d.State != m.State || d.Revised != m.Revised:
+			r.problem(u, head.Number,
+				"day %s is said %s (revideret %d), the journal gives %s (revideret %d)", d.Day,
+				d.State, d.Revised, m.State, m.Revised)
+		case errA != nil || errB != nil || string(a) != string(b):
 			r.problem(u, head.Number, "day %s: its counts are not those of the journal", d.Day)
 		}
-		if s := anew[d.Day].State; s != d.State {
-			r.problem(u, head.Number, "day %s is said %s, the journal gives %q", d.Day, d.State, s)
-		}
 	}
+	for _, d := range slices.Sorted(maps.Keys(anew)) {
+		r.problem(u, head.Number, "day %s is not reported; the journal gives %s", d, anew[d].State)
+	}
+	a, errA := Canonical(head.Calendar)
+	b, errB := Canonical(made.Calendar)
+	if errA != nil || errB != nil || string(a) != string(b) || head.Settled != made.Settled {
+		r.problem(u, head.Number, "its calendar of days is not that of the journal")
+	}
+	if h, m := head.Counts, made.Counts; h.Parked != m.Parked || h.Late != m.Late {
+		r.problem(u, head.Number, "says %d parked and %d late, the journal gives %d and %d", h.Parked,
+			h.Late, m.Parked, m.Late)
+	}
+	r.report.Days += len(head.Calendar)
 }

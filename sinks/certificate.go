@@ -129,6 +129,10 @@ type Certificate struct {
 	Writer       string                    `json:"skriver"`
 	Build        string                    `json:"bygning"`
 
+	// Sum is the SHA-256 of the certificate's own canonical JSON with this field empty: the newest
+	// certificate has no later one that names its hash.
+	Sum string `json:"selv_sha256"`
+
 	hash string // SHA-256 of the stored bytes
 }
 

@@ -31,6 +31,23 @@ func decodeStrict(key string, b []byte, v any) error {
 	return nil
 }
 
+// sum is the hash of the certificate as it stands, its own sum aside.
+func (c *Certificate) sum() (string, error) {
+	plain := *c
+	plain.Sum = ""
+	b, err := Canonical(&plain)
+	return hashOf(b), err
+}
+
+// encode fixes the certificate: its sum, then its bytes.
+func (c *Certificate) encode() ([]byte, error) {
+	var err error
+	if c.Sum, err = c.sum(); err != nil {
+		return nil, err
+	}
+	return Canonical(c)
+}
+
 func checkFormat(key string, b []byte) error {
 	var f struct {
 		Format int `json:"format"`
@@ -53,6 +70,13 @@ func decodeCertificate(u schemas.Unit, n int64, b []byte) (*Certificate, error) 
 	c := &Certificate{hash: hashOf(b)}
 	if err := decodeStrict(key, b, c); err != nil {
 		return nil, err
+	}
+	if sum, err := c.sum(); err != nil || sum != c.Sum {
+		return nil, errors.Join(
+			fmt.Errorf("read %s: it was changed (selv_sha256): restore it from a copy",
+				key),
+			err,
+		)
 	}
 	if c.Unit != u.String() || c.Number != n || c.Kind != KindClose {
 		return nil, fmt.Errorf("read %s: is %s %s number %d: the file was moved", key, c.Kind, c.Unit,

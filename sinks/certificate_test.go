@@ -18,7 +18,7 @@ func putCertificate(t *testing.T, st store.Store, n int64, previous string) *Cer
 	c := &Certificate{Format: CertificateFormat, Kind: KindClose, Unit: certificateUnit.String(),
 		Number:   n,
 		Previous: previous, Days: []DayReport{}}
-	b, err := Canonical(c)
+	b, err := c.encode()
 	require.NoError(t, err)
 	require.NoError(t, store.CreateBytes(context.Background(), st,
 		schemas.CertificateKey(certificateUnit, n), b))
@@ -60,7 +60,7 @@ func TestCertificateIsReadStrictly(t *testing.T) {
 	ctx := context.Background()
 	good := &Certificate{Format: CertificateFormat, Kind: KindClose, Unit: certificateUnit.String(),
 		Number: 1}
-	canonical, err := Canonical(good)
+	canonical, err := good.encode()
 	require.NoError(t, err)
 	cases := map[string]struct{ bytes, want string }{
 		"good":           {string(canonical), ""},

@@ -95,6 +95,7 @@ type Closer struct {
 	accounts map[schemas.System]*Accounts
 	entries  map[entryOf]string                        // hashes of journal entries that were compared
 	quiet    map[schemas.Unit]map[schemas.System]int64 // nothing for the unit up to here
+	bases    map[schemas.Unit]dayBasis                 // of an audit; nil = what is closed
 	mu       sync.Mutex                                // guards heads, quiet and the report
 }
 

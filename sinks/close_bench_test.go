@@ -13,10 +13,10 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// BenchmarkCloseRound closes 98 municipalities: the first load of 196,000 visits, then a day of
+// BenchmarkClose closes 98 municipalities: the first load of 196,000 visits, then a day of
 // 19,600 that touches each of them. Files lie on disk. events/s counts statements, from journal
 // to certificate.
-func BenchmarkCloseRound(b *testing.B) {
+func BenchmarkClose(b *testing.B) {
 	const municipalities = 98
 	for _, each := range []int{2000, 200} {
 		b.Run(fmt.Sprint(each*municipalities), func(b *testing.B) {

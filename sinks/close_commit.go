@@ -181,7 +181,7 @@ func (u *unitClose) certify(ctx context.Context, tables map[string]*DatasetRef) 
 	if c.Days == nil {
 		c.Days = []DayReport{}
 	}
-	b, err := Canonical(c)
+	b, err := c.encode()
 	if err != nil {
 		return err
 	}

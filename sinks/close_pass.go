@@ -10,12 +10,14 @@ import (
 
 // pass brings units to one set of journal positions. It reads each journal once, from the least
 // position that any of the units has, closes national units first, then the others side by side.
+// Units that finish claims may go to positions of their own, if none of them folds national rows
+// of the pass: those would be of another moment.
 type pass struct {
 	turn   *turn
-	points Points
+	points Points // the greatest
 	units  map[schemas.Unit]*standing
 	batch  Batch
-	views  map[schemas.System]*View
+	views  map[entryOf]*View // of each place in a journal that a unit goes to
 	tally  map[schemas.Unit]tally
 	again  []schemas.Unit
 	rows   int64
@@ -132,7 +134,7 @@ func versions(p Points) map[schemas.System]int64 {
 // read goes through the journals of the pass. One that cannot be read fails the units that rest
 // on it, no others.
 func (p *pass) read(ctx context.Context) error {
-	p.views = map[schemas.System]*View{}
+	p.views = map[entryOf]*View{}
 	for _, system := range slices.Sorted(maps.Keys(p.points)) {
 		err := p.turn.open(ctx, system)
 		if err == nil {
@@ -154,11 +156,14 @@ func (p *pass) read(ctx context.Context) error {
 	return nil
 }
 
-// reach is what one unit still has to see of a system's journal.
+// reach is what one unit still has to see of a system's journal: the entries in (from, to].
 type reach struct {
-	unit schemas.Unit
-	from int64
+	unit     schemas.Unit
+	from, to int64
 }
+
+// sees says whether the stretch that begins after an entry is one for the unit.
+func (x *reach) sees(from int64) bool { return x.from <= from && from < x.to }
 
 // reaches are the units that read a journal: all of an area for rows of no single municipality,
 // one for the others.
@@ -174,34 +179,50 @@ func (x *reaches) of(u schemas.Unit) []reach {
 	return x.units[u]
 }
 
-// readSystem reads a journal in stretches inside of which no unit's position and not the
-// accounts' lies, so that each row goes to exactly those who have not seen it.
-func (p *pass) readSystem(ctx context.Context, system schemas.System) error {
-	to := p.points[system].Version
-	accounts := p.accounts(system, to)
-	starts := []int64{accounts.Version}
-	var all []reach
-	readers := &reaches{map[schemas.Area][]reach{}, map[schemas.Unit][]reach{}}
+// readers are the units of the pass that read a system's journal.
+func (p *pass) readers(system schemas.System) (all []reach, by *reaches) {
+	by = &reaches{map[schemas.Area][]reach{}, map[schemas.Unit][]reach{}}
 	for _, s := range p.units {
 		if !slices.Contains(s.systems, system) {
 			continue
 		}
-		from := max(s.from(system), p.quietUntil(s, system))
-		starts = append(starts, from)
-		x := reach{s.unit, from}
-		readers.areas[s.unit.Area] = append(readers.areas[s.unit.Area], x)
-		readers.units[s.unit] = []reach{x}
+		x := reach{unit: s.unit, to: p.to(s, system)}
+		x.from = min(max(s.from(system), p.quietUntil(s, system)), x.to)
+		by.areas[s.unit.Area] = append(by.areas[s.unit.Area], x)
+		by.units[s.unit] = []reach{x}
 		all = append(all, x)
 	}
-	slices.Sort(starts)
-	starts = slices.DeleteFunc(slices.Compact(starts), func(v int64) bool { return v >= to })
-	for i, from := range starts {
-		end := to
-		if i+1 < len(starts) {
-			end = starts[i+1]
-		}
+	return all, by
+}
+
+// to is the place in a journal that a unit goes to.
+func (p *pass) to(s *standing, system schemas.System) int64 {
+	if s.claim != nil {
+		return s.claim.Points[system].Version
+	}
+	return p.points[system].Version
+}
+
+// readSystem reads a journal in stretches inside of which no unit's position and not the
+// accounts' lies, so that each row goes to exactly those who have not seen it.
+func (p *pass) readSystem(ctx context.Context, system schemas.System) error {
+	all, readers := p.readers(system)
+	least, marks := p.points[system].Version, []int64{p.points[system].Version}
+	for _, x := range all {
+		least, marks = min(least, x.to), append(marks, x.from, x.to)
+	}
+	accounts := p.accounts(system, least)
+	marks = append(marks, accounts.Version)
+	slices.Sort(marks)
+	marks = slices.Compact(marks)
+	p.view(system, accounts, all)
+	for i, from := range marks[:len(marks)-1] {
 		counts := from >= accounts.Version
-		wanted := slices.ContainsFunc(all, func(x reach) bool { return x.from <= from })
+		wanted := slices.ContainsFunc(all, func(x reach) bool { return x.sees(from) })
+		end := marks[i+1]
+		if !counts && !wanted {
+			continue
+		}
 		err := p.turn.journals[system].Rows(ctx, from, end, wanted, func(r *schemas.Row) error {
 			return p.take(r, from, counts, accounts, readers)
 		})
@@ -211,11 +232,33 @@ func (p *pass) readSystem(ctx context.Context, system schemas.System) error {
 		}
 		if counts {
 			accounts.Version = end
+			p.view(system, accounts, all)
 		}
 	}
-	accounts.Forget()
-	p.views[system] = accounts.View()
 	return nil
+}
+
+// view keeps the accounts as they are now, if a unit goes to this place in the journal.
+func (p *pass) view(system schemas.System, a *Accounts, all []reach) {
+	kommuner := map[schemas.Kommunekode]bool{}
+	for _, x := range all {
+		if x.to == a.Version {
+			kommuner[x.unit.Kommune] = true
+		}
+	}
+	if len(kommuner) > 0 {
+		a.Forget()
+		p.views[entryOf{system, a.Version}] = a.ViewOf(kommuner)
+	}
+}
+
+// viewsOf are the accounts of a unit's systems where it goes to.
+func (p *pass) viewsOf(s *standing) map[schemas.System]*View {
+	views := map[schemas.System]*View{}
+	for _, system := range s.systems {
+		views[system] = p.views[entryOf{system, p.to(s, system)}]
+	}
+	return views
 }
 
 // accounts gives the accounts to go on with: the closer's own, or new ones where those are past
@@ -253,13 +296,13 @@ func (p *pass) take(r *schemas.Row, from int64, counts bool, accounts *Accounts,
 	if counts {
 		accounts.Add(r)
 	}
-	if r.Ordinal == 0 || r.Dataset == "" || r.Outcome == schemas.Parked {
+	if !isStatement(r) {
 		return nil
 	}
 	u := schemas.Unit{Kommune: r.Kommune, Area: r.Dataset.Area()}
 	added := false
 	for _, x := range readers.of(u) {
-		if x.from > from {
+		if !x.sees(from) {
 			continue
 		}
 		if x.unit == u {
@@ -276,6 +319,11 @@ func (p *pass) take(r *schemas.Row, from int64, counts bool, accounts *Accounts,
 		}
 	}
 	return nil
+}
+
+// isStatement says whether tables are folded of a row.
+func isStatement(r *schemas.Row) bool {
+	return r.Ordinal != 0 && r.Dataset != "" && r.Outcome != schemas.Parked
 }
 
 func (p *pass) count(u schemas.Unit, d schemas.Day) {

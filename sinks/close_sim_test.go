@@ -192,8 +192,12 @@ func TestCloseDiesAtEachStep(t *testing.T) {
 	t.Parallel()
 	faults := []store.Fault{store.CrashBefore, store.CrashAfter, store.Refuse, store.LoseRequest,
 		store.LoseAnswer}
-	for _, fault := range faults {
-		for k := 1; ; k++ {
+	stride := 1
+	if testing.Short() {
+		stride = 5
+	}
+	for i, fault := range faults {
+		for k := 1 + i%stride; ; k += stride {
 			s := &closeSim{w: newCloseWorld(11), shared: store.NewMemory()}
 			for range 12 {
 				s.w.step()
@@ -254,10 +258,13 @@ func TestCommitOfAnotherBuildIsNamed(t *testing.T) {
 	require.Equal(t, int64(0), head.Tables[string(simFact)].Current.Version)
 }
 
-// closeSeeds is how many seeds are run: 60, or what the environment says.
+// closeSeeds is how many seeds are run: 60, in short 15, or what the environment says.
 func closeSeeds(t *testing.T) uint64 {
 	s := os.Getenv("FLIS_CLOSE_SEEDS")
-	if s == "" {
+	switch {
+	case s == "" && testing.Short():
+		return 15
+	case s == "":
 		return 60
 	}
 	n, err := strconv.ParseUint(s, 10, 64)

@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,19 +11,24 @@ import (
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// UnitStatus is how far a unit is: what flis status shows.
+// UnitStatus is how far a unit is: what flis status shows. It is of the newest certificate, which
+// alone proves it; what lies in the journals since is Lag.
 type UnitStatus struct {
 	Unit        schemas.Unit
 	Certificate *Certificate             // newest; nil = never closed
 	Day         schemas.Day              // newest day with a state; Always = none
 	State       string                   // of that day
-	Revised     int64                    // of that day
-	Open        []string                 // days that are still provisional
-	Missing     []string                 // what keeps the newest day from being closed, by source
+	Days        []UnitDay                // days that lack something or were revised, in order
 	Rows        int64                    // of the current tables
 	Parked      int64                    // records of its sources that are parked
 	UnderWay    bool                     // a close is begun and not finished
 	Lag         map[schemas.System]int64 // entries of the journal since the certificate
+}
+
+// UnitDay is a day that is not simply closed.
+type UnitDay struct {
+	Day schemas.Day
+	DayState
 }
 
 // Status reads where units (none = all with an agreement) are. It reads the newest certificates
@@ -95,22 +101,12 @@ func (s *UnitStatus) describe(c *Certificate) {
 		if err != nil {
 			continue
 		}
-		if !state.final() {
-			s.Open = append(s.Open, text)
+		if state.State != Closed || state.Revised > 0 {
+			s.Days = append(s.Days, UnitDay{day, state})
 		}
 		if day > s.Day {
-			s.Day, s.State, s.Revised = day, state.State, state.Revised
+			s.Day, s.State = day, state.State
 		}
 	}
-	slices.Sort(s.Open)
-	for _, d := range c.Days {
-		if d.Day != s.Day.String() {
-			continue
-		}
-		for _, x := range d.Sources {
-			for _, m := range x.Missing {
-				s.Missing = append(s.Missing, string(x.System)+": "+m)
-			}
-		}
-	}
+	slices.SortFunc(s.Days, func(a, b UnitDay) int { return cmp.Compare(a.Day, b.Day) })
 }

@@ -20,6 +20,7 @@ type turn struct {
 	report   *Report
 	journals map[schemas.System]Events
 	points   Points
+	together bool // claims of any positions are finished in one pass
 	broken   map[schemas.System]error
 }
 
@@ -55,6 +56,9 @@ func (t *turn) run(ctx context.Context, todo []schemas.Unit) (again []schemas.Un
 			if err != nil {
 				return nil, err
 			}
+			if t.together {
+				k = nil
+			}
 			claimed[string(k)] = append(claimed[string(k)], s)
 		} else {
 			free = append(free, s)
@@ -64,12 +68,25 @@ func (t *turn) run(ctx context.Context, todo []schemas.Unit) (again []schemas.Un
 		return (&pass{turn: t, points: t.points}).run(ctx, free)
 	}
 	for _, k := range slices.Sorted(maps.Keys(claimed)) {
-		p := &pass{turn: t, points: claimed[k][0].claim.Points}
+		p := &pass{turn: t, points: greatest(claimed[k])}
 		if _, err := p.run(ctx, claimed[k]); err != nil {
 			return nil, err
 		}
 	}
 	return slices.DeleteFunc(todo, func(u schemas.Unit) bool { return t.report.Failed[u] != nil }), nil
+}
+
+// greatest gives the farthest place of each journal that claims rest on.
+func greatest(all []*standing) Points {
+	points := Points{}
+	for _, s := range all {
+		for system, x := range s.claim.Points {
+			if was, ok := points[system]; !ok || x.Version > was.Version {
+				points[system] = x
+			}
+		}
+	}
+	return points
 }
 
 // find reads where the units are, several at a time: a store answers slowly, and there may be

@@ -7,6 +7,7 @@ import (
 
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/sinks/delta"
+	"github.com/flis-dk/flis/sinks/store"
 )
 
 // FoldResult is what a close would change. Files are written; nothing names them yet.
@@ -114,32 +115,46 @@ func (c *Closer) head(u schemas.Unit) *Certificate {
 	return c.heads[u]
 }
 
+// judge gives the days' states as they follow from the certificate before; in an audit, which
+// folds from nothing, from the one that stands before the certificate in question.
 func (u *unitClose) judge(ctx context.Context) error {
-	j, err := newJudge(u.unit, u.agreements, u.pass.views, u.claim.Now, u.before, u.pass.tally[u.unit])
+	c := u.pass.turn.closer
+	b := dayBasis{before: u.before, rows: u.pass.tally[u.unit], tables: c.deps.Tables}
+	if other, ok := c.bases[u.unit]; ok {
+		b = other
+	}
+	j, err := newJudge(u.unit, u.agreements, u.pass.viewsOf(u.standing), u.claim.Now, b.before, b.rows)
 	if err != nil {
 		return err
 	}
-	j.older = func(d schemas.Day) (DayState, error) { return u.olderState(ctx, d) }
+	j.older = func(d schemas.Day) (DayState, error) { return b.olderState(ctx, u.unit, d) }
 	if u.verdict, err = j.judge(); err != nil {
 		return err
 	}
 	return nil
 }
 
+// dayBasis is what the states of a unit's days go on from.
+type dayBasis struct {
+	before *Certificate
+	rows   tally       // statements since then
+	tables store.Store // where older certificates are
+}
+
 // olderState walks back to the certificate that last told of a day.
-func (u *unitClose) olderState(ctx context.Context, d schemas.Day) (DayState, error) {
-	st := u.pass.turn.closer.deps.Tables
-	for c := u.before; c != nil; {
+func (b *dayBasis) olderState(ctx context.Context, u schemas.Unit, d schemas.Day,
+) (DayState, error) {
+	for c := b.before; c != nil; {
 		for _, r := range c.Days {
 			if r.Day == d.String() {
-				return DayState{r.State, r.Revised}, nil
+				return r.dayState(), nil
 			}
 		}
 		if c.Number == 1 {
 			break
 		}
 		var err error
-		if c, err = ReadCertificate(ctx, st, u.unit, c.Number-1); err != nil {
+		if c, err = ReadCertificate(ctx, b.tables, u, c.Number-1); err != nil {
 			return DayState{}, err
 		}
 	}

@@ -33,7 +33,12 @@ func writePlain(w io.Writer, b *parquet.Batch) (*parquet.Meta, error) {
 	return &parquet.Meta{Rows: int64(b.Len()), Bytes: int64(len(out)), SHA256: hashOf(out)}, err
 }
 
-func scanPlain(r io.ReaderAt, size int64, fields []parquet.Field, fn func(*parquet.Batch) error) error {
+func scanPlain(
+	r io.ReaderAt,
+	size int64,
+	fields []parquet.Field,
+	fn func(*parquet.Batch) error,
+) error {
 	data := make([]byte, size)
 	if _, err := r.ReadAt(data, 0); err != nil && err != io.EOF {
 		return err

@@ -66,8 +66,14 @@ type simProcess struct {
 
 // runSim gives what went wrong, or nil.
 func runSim(seed uint64, plant simMistake) (*simWorld, error) {
-	w := &simWorld{rng: rand.New(rand.NewPCG(seed, 1)), base: store.NewMemory(), acked: map[schemas.Stream]int64{},
-		plant: plant, seed: seed, parsed: map[string]*delta.Commit{}}
+	w := &simWorld{
+		rng:    rand.New(rand.NewPCG(seed, 1)),
+		base:   store.NewMemory(),
+		acked:  map[schemas.Stream]int64{},
+		plant:  plant,
+		seed:   seed,
+		parsed: map[string]*delta.Commit{},
+	}
 	var next []func() (struct{}, bool)
 	for i := range 2 + w.rng.IntN(2) {
 		p := &simProcess{w: w, id: fmt.Sprintf("p%d", i)}
@@ -172,7 +178,8 @@ func (p *simProcess) live(yield func(struct{}) bool) {
 // transient errors are those that the simulation plants; a process may also give up on a lost
 // answer.
 func transient(err error) bool {
-	return errors.Is(err, store.ErrCrashed) || errors.Is(err, store.ErrInjected) || errors.Is(err, store.ErrUnknown)
+	return errors.Is(err, store.ErrCrashed) || errors.Is(err, store.ErrInjected) ||
+		errors.Is(err, store.ErrUnknown)
 }
 
 func (p *simProcess) run() (done bool, err error) {
@@ -274,8 +281,16 @@ func holds(s schemas.Stream, offset int64) bool {
 func simRows(s schemas.Stream, offset int64) []schemas.Row {
 	var rows []schemas.Row
 	for i := range 1 + int32(offset%3) {
-		r := schemas.Row{Stream: s, Offset: offset, Ordinal: i, System: "cura", EventID: fmt.Sprint(offset),
-			Outcome: schemas.Accepted, Kommune: "0101", Payload: []byte(fmt.Sprint(s, offset, i))}
+		r := schemas.Row{
+			Stream:  s,
+			Offset:  offset,
+			Ordinal: i,
+			System:  "cura",
+			EventID: fmt.Sprint(offset),
+			Outcome: schemas.Accepted,
+			Kommune: "0101",
+			Payload: []byte(fmt.Sprint(s, offset, i)),
+		}
 		rows = append(rows, r)
 	}
 	return rows
@@ -319,11 +334,23 @@ func (w *simWorld) sees(at map[schemas.Stream]Position, acked map[schemas.Stream
 }
 
 // journal opens the journal as the process of a world does that plants a mistake, or none.
-func (w *simWorld) journal(ctx context.Context, st store.Store, plant simMistake) (*Journal, error) {
+func (w *simWorld) journal(
+	ctx context.Context,
+	st store.Store,
+	plant simMistake,
+) (*Journal, error) {
 	prefix := schemas.JournalPrefix("cura")
 	log := delta.Open(st, prefix)
-	j := &Journal{system: "cura", prefix: prefix, st: st, log: log, files: plainFormat(), rules: protocol(),
-		every: simEvery, head: journalHead{version: -1}}
+	j := &Journal{
+		system: "cura",
+		prefix: prefix,
+		st:     st,
+		log:    log,
+		files:  plainFormat(),
+		rules:  protocol(),
+		every:  simEvery,
+		head:   journalHead{version: -1},
+	}
 	switch {
 	case w.seed%4 != 0:
 		j.log = light{rough{log}, st, prefix, w.parsed}
@@ -456,6 +483,9 @@ func simSeeds(t *testing.T, def uint64) (from, to uint64) {
 		require.NoError(t, err)
 		return 0, n
 	}
+	if testing.Short() {
+		def /= 5
+	}
 	return 0, def
 }
 
@@ -465,10 +495,22 @@ func TestJournalSimulation(t *testing.T) {
 	from, to := simSeeds(t, 500)
 	for seed := from; seed < to; seed++ {
 		w, err := runSim(seed, simMistake{})
-		require.NoErrorf(t, err, "rerun with FLIS_SIM_SEED=%d go test -run TestJournalSimulation ./sinks", seed)
+		require.NoErrorf(
+			t,
+			err,
+			"rerun with FLIS_SIM_SEED=%d go test -run TestJournalSimulation ./sinks",
+			seed,
+		)
 		steps, deaths, races, unknown = steps+w.steps, deaths+w.deaths, races+w.races, unknown+w.unknown
 	}
-	t.Logf("%d seeds: %d steps, %d deaths, %d lost races, %d lost answers", to-from, steps, deaths, races, unknown)
+	t.Logf(
+		"%d seeds: %d steps, %d deaths, %d lost races, %d lost answers",
+		to-from,
+		steps,
+		deaths,
+		races,
+		unknown,
+	)
 	if to-from > 100 {
 		require.Positive(t, deaths)
 		require.Positive(t, races)
@@ -524,9 +566,15 @@ func mistakes() map[string]simMistake {
 				return all
 			}
 		}},
-		"previous hash not renewed by rebase": {chain: func(c entryLog) entryLog { return &stale{entryLog: c} }},
-		"offsets committed before data":       {store: func(s store.Store) store.Store { return &hasty{Store: s} }},
-		"overwrite instead of create":         {store: func(s store.Store) store.Store { return overwriting{s} }},
+		"previous hash not renewed by rebase": {
+			chain: func(c entryLog) entryLog { return &stale{entryLog: c} },
+		},
+		"offsets committed before data": {
+			store: func(s store.Store) store.Store { return &hasty{Store: s} },
+		},
+		"overwrite instead of create": {
+			store: func(s store.Store) store.Store { return overwriting{s} },
+		},
 		"unknown taken as success": {store: func(s store.Store) store.Store {
 			return &trusting{Store: s}
 		}},

@@ -44,7 +44,12 @@ func faultAt(t *testing.T, step int, fault store.Fault) (hit bool) {
 	a, err := j.Verify(ctx, nil)
 	require.NoError(t, err)
 	require.Empty(t, a.Problems, "step %d", step)
-	require.Equal(t, []int64{next + 1, next + 1}, []int64{a.Records, a.Events}, fmt.Sprint("step ", step))
+	require.Equal(
+		t,
+		[]int64{next + 1, next + 1},
+		[]int64{a.Records, a.Events},
+		fmt.Sprint("step ", step),
+	)
 	return hit
 }
 

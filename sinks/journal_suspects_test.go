@@ -11,7 +11,12 @@ import (
 
 // killer runs as the consumer does: a chunk at once, after a death record by record. It dies at
 // the offsets that kill, and after a chunk where crash says so.
-func killer(t *testing.T, dir string, kills map[int64]bool, progress int64) (parked []int64, died bool) {
+func killer(
+	t *testing.T,
+	dir string,
+	kills map[int64]bool,
+	progress int64,
+) (parked []int64, died bool) {
 	t.Helper()
 	s, err := OpenSuspects(dir)
 	require.NoError(t, err)
@@ -58,7 +63,7 @@ func TestSuspectsPark(t *testing.T) {
 
 	kills[7] = true // a second one in another chunk of the same offsets
 	for range 5 {
-		if parked, died = killer(t, dir, kills, 0); !died {
+		if _, died = killer(t, dir, kills, 0); !died {
 			break
 		}
 	}

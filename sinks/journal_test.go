@@ -66,12 +66,38 @@ func scanAll(t testing.TB, j *Journal, w Want) []schemas.Row {
 }
 
 func fullRow() schemas.Row {
-	return schemas.Row{Stream: testStream, Offset: 0, Ordinal: 3, System: "cura", EventID: "id", Event: "borger",
-		Arrived: 1, Leverance: -20000, Outcome: schemas.Warned, Finding: "CODE x: y", Kommune: "0751",
-		Dataset: "aeldre.besoeg", Key: "a" + schemas.KeySeparator + "æ", Scope: "s", Op: schemas.OpSnapshot,
-		From: -30000, To: 3, Registered: 4, Stated: -5, Sequence: 1 << 60, Background: true, Snapshot: "b", Count: 6,
-		Absent: schemas.AbsentEnded, Payload: []byte{0}, Headers: []byte("[]"), RawKey: []byte{1},
-		Schema: "f", Canonical: "g", Digest: -7}
+	return schemas.Row{
+		Stream:     testStream,
+		Offset:     0,
+		Ordinal:    3,
+		System:     "cura",
+		EventID:    "id",
+		Event:      "borger",
+		Arrived:    1,
+		Leverance:  -20000,
+		Outcome:    schemas.Warned,
+		Finding:    "CODE x: y",
+		Kommune:    "0751",
+		Dataset:    "aeldre.besoeg",
+		Key:        "a" + schemas.KeySeparator + "æ",
+		Scope:      "s",
+		Op:         schemas.OpSnapshot,
+		From:       -30000,
+		To:         3,
+		Registered: 4,
+		Stated:     -5,
+		Sequence:   1 << 60,
+		Background: true,
+		Snapshot:   "b",
+		Count:      6,
+		Absent:     schemas.AbsentEnded,
+		Payload:    []byte{0},
+		Headers:    []byte("[]"),
+		RawKey:     []byte{1},
+		Schema:     "f",
+		Canonical:  "g",
+		Digest:     -7,
+	}
 }
 
 func TestJournalRoundTrip(t *testing.T) {
@@ -81,7 +107,11 @@ func TestJournalRoundTrip(t *testing.T) {
 	raw := record(testStream, 0, 0)[0]
 	raw.Payload = nil // a null value is not an empty one
 	commit(t, j, "w", raw, full, bare)
-	require.Equal(t, []schemas.Row{raw, full, bare}, scanAll(t, j, Want{Raw: true, Events: true, Payload: true}))
+	require.Equal(
+		t,
+		[]schemas.Row{raw, full, bare},
+		scanAll(t, j, Want{Raw: true, Events: true, Payload: true}),
+	)
 
 	light := scanAll(t, j, Want{Events: true})
 	full.Payload, full.Headers, full.RawKey, bare.Payload = nil, nil, nil, nil
@@ -140,7 +170,11 @@ func TestJournalConcurrent(t *testing.T) {
 	a, err := shared.Verify(context.Background(), nil)
 	require.NoError(t, err)
 	require.Empty(t, a.Problems)
-	require.Equal(t, []int64{6 * entries, 6 * entries, 6 * entries}, []int64{a.Entries, a.Records, a.Events})
+	require.Equal(
+		t,
+		[]int64{6 * entries, 6 * entries, 6 * entries},
+		[]int64{a.Entries, a.Records, a.Events},
+	)
 }
 
 func TestJournalManyRows(t *testing.T) {
@@ -220,7 +254,10 @@ func TestJournalAdvance(t *testing.T) {
 	require.ErrorContains(t, e.Advance(testStream, Position{Next: 8}), "were added")
 
 	e = j.NewEntry("w")
-	require.NoError(t, e.Advance(testStream, Position{Next: 9, Anchor: a})) // a stream of control batches alone
+	require.NoError(
+		t,
+		e.Advance(testStream, Position{Next: 9, Anchor: a}),
+	) // a stream of control batches alone
 	require.NoError(t, e.Commit(context.Background()))
 	want := map[schemas.Stream]Position{testStream: {Next: 9, Anchor: a}}
 	require.Equal(t, want, j.Progress())
@@ -257,7 +294,10 @@ func TestJournalGap(t *testing.T) {
 	st := store.NewMemory()
 	j := openTest(t, st)
 	require.ErrorIs(t, j.NewEntry("w").Add(record(testStream, 7, 0)...), ErrHole)
-	require.NoError(t, j.CommitGap(ctx, "w", testStream, 0, 7, "the topic began at 7; accepted by drift"))
+	require.NoError(
+		t,
+		j.CommitGap(ctx, "w", testStream, 0, 7, "the topic began at 7; accepted by drift"),
+	)
 	commit(t, j, "w", record(testStream, 7, 0)...)
 	require.ErrorIs(t, j.CommitGap(ctx, "w", testStream, 3, 9, "stale"), ErrLostRace)
 	for _, c := range [][2]int64{{8, 8}, {8, 2}, {-1, 5}} {
@@ -283,7 +323,13 @@ func TestJournalWant(t *testing.T) {
 	}
 	require.Equal(t, []int32{1, 2, 3}, got)
 	stop := errors.New("enough")
-	err := j.Scan(context.Background(), -1, 0, Want{Events: true}, func(*schemas.Row) error { return stop })
+	err := j.Scan(
+		context.Background(),
+		-1,
+		0,
+		Want{Events: true},
+		func(*schemas.Row) error { return stop },
+	)
 	require.Equal(t, stop, err, "an error of the callback comes back as it is")
 }
 
@@ -327,7 +373,10 @@ func edit(t *testing.T, st store.Store, key, old, now string) {
 	b, err := store.ReadAll(context.Background(), st, key)
 	require.NoError(t, err)
 	require.Contains(t, string(b), old)
-	require.NoError(t, st.Replace(context.Background(), key, bytes.ReplaceAll(b, []byte(old), []byte(now))))
+	require.NoError(
+		t,
+		st.Replace(context.Background(), key, bytes.ReplaceAll(b, []byte(old), []byte(now))),
+	)
 }
 
 // A writer with a fault in it could put a record in twice; Verify sees it in the rows themselves.
@@ -423,7 +472,10 @@ func TestJournalCheckpoint(t *testing.T) {
 	commit(t, j, "w", record(nextStream, 0, 0)...) // moved once: its position is carried on
 	for o := range int64(entries - 1) {
 		e := j.NewEntry("w")
-		require.NoError(t, e.Advance(testStream, Position{Next: o + 1, Anchor: Anchor{SHA256: fmt.Sprint(o)}}))
+		require.NoError(
+			t,
+			e.Advance(testStream, Position{Next: o + 1, Anchor: Anchor{SHA256: fmt.Sprint(o)}}),
+		)
 		require.NoError(t, e.Commit(context.Background()))
 	}
 	reads := 0

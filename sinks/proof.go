@@ -7,27 +7,8 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// States of a delivery day.
-const (
-	Provisional        = "foreloebig"
-	Closed             = "lukket"
-	ClosedWithReserves = "lukket_med_forbehold"
-)
-
-// calendarDays is how long a certificate carries the states of days on: longer than a delivery
-// can be late.
-const calendarDays = 62
-
-// DayState is the state of a day as a certificate carries it on. Revised counts the closes that
-// changed a day after its final state.
-type DayState struct {
-	State   string `json:"tilstand"`
-	Revised int64  `json:"revideret"`
-}
-
-func (s DayState) final() bool { return s.State == Closed || s.State == ClosedWithReserves }
-
-// DayReport is what a certificate says of a day whose state it changes or that it revises.
+// DayReport is what a certificate says of a day whose state it changes, that it revises, or that
+// lacks something else than before.
 type DayReport struct {
 	Day     string `json:"dag"`
 	State   string `json:"tilstand"`
@@ -75,7 +56,7 @@ type verdict struct {
 	began    map[schemas.System]string
 	late     int64
 	parked   int64
-	changed  []schemas.Day // days whose state changes or that are revised
+	changed  []schemas.Day // days that are reported
 }
 
 // newJudge finds since when each system delivers: the certificate before knows it, or the
@@ -161,7 +142,9 @@ func (j *judge) parked() (n int64) {
 		}
 		seen[a.System] = true
 		for _, d := range v.Days(j.unit.Kommune) {
-			n += v.Of(j.unit.Kommune, d).Parked
+			if x := v.For(j.unit.Kommune, d, a.Proof); x != nil {
+				n += x.Parked
+			}
 		}
 	}
 	return n
@@ -226,19 +209,10 @@ func (j *judge) day(v *verdict, d schemas.Day) error {
 			return err
 		}
 	}
-	r.Revised = was.Revised
-	if was.final() {
-		if r.State == Provisional {
-			r.State = ClosedWithReserves
-		}
-		r.Late = j.rows[d]
-		v.late += r.Late
-		if r.Late > 0 || r.State != was.State {
-			r.Revised++
-		}
-	}
-	is := DayState{r.State, r.Revised}
-	if is == was {
+	r.follow(was, j.rows[d])
+	v.late += r.Late
+	is := r.dayState()
+	if is.equal(was) {
 		return nil
 	}
 	v.calendar[r.Day] = is

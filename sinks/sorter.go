@@ -21,6 +21,7 @@ type sortedRows struct {
 	spans  []span
 	held   int // bytes of chunks
 	runs   []*run
+	few    *fewTexts
 	seen   int64
 }
 
@@ -41,7 +42,7 @@ func newSortedRows(
 	dir string,
 	budget int,
 ) *sortedRows {
-	return &sortedRows{dir: dir, budget: budget}
+	return &sortedRows{dir: dir, budget: budget, few: newFewTexts()}
 }
 
 // add takes a copy of the row.
@@ -49,7 +50,7 @@ func (s *sortedRows) add(key []byte, r *schemas.Row) error {
 	s.seen++
 	c := s.chunk(recordSize(key, r))
 	from := len(*c)
-	*c = appendRecord(*c, key, r)
+	*c = appendRecord(*c, key, r, s.few)
 	at := from + keyPlace((*c)[from:])
 	s.spans = append(
 		s.spans,
@@ -127,7 +128,10 @@ func (s *sortedRows) orderFrom(spans []span, agree int) {
 		spans[i].word = wordAt(s.key(spans[i]), depth)
 	}
 	slices.SortFunc(spans, func(a, b span) int {
-		return cmp.Or(cmp.Compare(a.word, b.word), compareAdded(a, b))
+		if a.word != b.word {
+			return cmp.Compare(a.word, b.word)
+		}
+		return compareAdded(a, b)
 	})
 	for from := 0; from < len(spans); {
 		to := from + 1
@@ -174,7 +178,10 @@ func wordAt(key []byte, from int) uint64 {
 }
 
 func (s *sortedRows) compare(a, b span) int {
-	return cmp.Or(bytes.Compare(s.key(a), s.key(b)), compareAdded(a, b))
+	if c := bytes.Compare(s.key(a), s.key(b)); c != 0 {
+		return c
+	}
+	return compareAdded(a, b)
 }
 
 func compareAdded(a, b span) int {
@@ -229,7 +236,7 @@ func (s *sortedRows) close() error {
 
 // slice reads the rows whose key begins with prefix.
 func (s *sortedRows) slice(prefix []byte) *rowCursor {
-	c := &rowCursor{prefix: prefix}
+	c := &rowCursor{prefix: prefix, few: s.few}
 	for _, r := range s.runs {
 		c.open(&runReader{run: r}, prefix)
 	}
@@ -271,10 +278,10 @@ func (m *memoryReader) next() ([]byte, error) {
 
 // rowCursor merges sources. Its current row is heads[0]; it ends with prefix.
 type rowCursor struct {
-	prefix  []byte
-	heads   []head // a heap
-	err     error
-	strings recordInterns
+	prefix []byte
+	heads  []head // a heap
+	err    error
+	few    *fewTexts
 }
 
 type head struct {
@@ -320,7 +327,7 @@ func (c *rowCursor) key() []byte { return c.heads[0].key[len(c.prefix):] }
 
 // row is the current row, for good.
 func (c *rowCursor) row() (schemas.Row, error) {
-	return decodeRecord(c.heads[0].record, &c.strings)
+	return decodeRecord(c.heads[0].record, c.few)
 }
 
 func (c *rowCursor) advance() {

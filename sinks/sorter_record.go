@@ -3,13 +3,14 @@ package sinks
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 
 	"github.com/flis-dk/flis/schemas"
 )
 
 // A record is: length of what follows, length of the key, the key, the row's fields. Lengths and
-// numbers are varints, texts have their length before them. It lives as long as a sort and has no
-// format number.
+// numbers are varints, texts have their length before them; texts of few values are numbers of a
+// fewTexts. It lives as long as a sort and has no format number.
 
 // Keys compare as bytes. A text ends with 00 01, and a 00 in it is 00 FF, so that texts compare
 // as Go compares them.
@@ -37,23 +38,50 @@ func appendNumber[T ~int32 | ~int64](b []byte, n T) []byte {
 
 const lengthBytes = 4
 
+// fewTexts numbers texts that have few values in all rows of a sort.
+type fewTexts struct {
+	all  []string
+	at   map[string]uint32
+	last [fewFields]uint32 // by field: mostly that of the row before
+}
+
+func newFewTexts() *fewTexts { return &fewTexts{at: map[string]uint32{}} }
+
+func (t *fewTexts) number(field int, s string) uint32 {
+	if n := t.last[field]; int(n) < len(t.all) && t.all[n] == s {
+		return n
+	}
+	n, ok := t.at[s]
+	if !ok {
+		n = uint32(len(t.all))
+		s = strings.Clone(s)
+		t.all = append(t.all, s)
+		t.at[s] = n
+	}
+	t.last[field] = n
+	return n
+}
+
 // recordSize is what a record may take at most.
 func recordSize(key []byte, r *schemas.Row) int {
-	n := lengthBytes + 1 + len(key) + len(r.Payload) + 22*binary.MaxVarintLen64
+	n := lengthBytes + 1 + len(key) + len(r.Payload) + recordFields*binary.MaxVarintLen64
 	for _, s := range recordTexts(r) {
-		n += len(*s.at)
+		n += len(*s)
 	}
 	return n
 }
 
-func appendRecord(b, key []byte, r *schemas.Row) []byte {
+func appendRecord(b, key []byte, r *schemas.Row, few *fewTexts) []byte {
 	at := len(b)
 	b = append(b, make([]byte, lengthBytes)...)
 	b = binary.AppendUvarint(b, uint64(len(key)))
 	b = append(b, key...)
+	for i, s := range recordFew(r) {
+		b = binary.AppendUvarint(b, uint64(few.number(i, *s)))
+	}
 	for _, s := range recordTexts(r) {
-		b = binary.AppendUvarint(b, uint64(len(*s.at)))
-		b = append(b, *s.at...)
+		b = binary.AppendUvarint(b, uint64(len(*s)))
+		b = append(b, *s...)
 	}
 	for _, n := range recordNumbers(r) {
 		b = binary.AppendVarint(b, n)
@@ -79,18 +107,19 @@ func flags(r *schemas.Row) (f byte) {
 	return f
 }
 
-// recordText is a text field; few says that it has few values.
-type recordText struct {
-	at  *string
-	few bool
+const (
+	fewFields    = 6
+	recordFields = 24 // few, texts, numbers, and the length of the key
+)
+
+// recordFew are the fields that have few values; the id of a snapshot is not among them.
+func recordFew(r *schemas.Row) [fewFields]*string {
+	return [...]*string{(*string)(&r.Stream), (*string)(&r.System), (*string)(&r.Op),
+		(*string)(&r.Kommune), (*string)(&r.Dataset), (*string)(&r.Absent)}
 }
 
-func recordTexts(r *schemas.Row) [10]recordText {
-	return [...]recordText{
-		{(*string)(&r.Stream), true}, {(*string)(&r.System), true}, {(*string)(&r.Op), true},
-		{(*string)(&r.Kommune), true}, {(*string)(&r.Dataset), true}, {(*string)(&r.Absent), true},
-		{&r.EventID, false}, {&r.Key, false}, {&r.Scope, false}, {&r.Snapshot, true},
-	}
+func recordTexts(r *schemas.Row) [4]*string {
+	return [...]*string{&r.EventID, &r.Key, &r.Scope, &r.Snapshot}
 }
 
 func recordNumbers(r *schemas.Row) [11]int64 {
@@ -122,25 +151,23 @@ func keyPlace(record []byte) int {
 
 var errRecord = errors.New("read sorted rows: a record is damaged")
 
-// recordInterns is a table for each text field: a field's value is mostly that of the record before.
-type recordInterns [10]internTable
-
 // decodeRecord copies everything out of the record.
-func decodeRecord(record []byte, strings *recordInterns) (r schemas.Row, err error) {
+func decodeRecord(record []byte, few *fewTexts) (r schemas.Row, err error) {
 	key := recordKey(record)
 	rest := record[keyPlace(record)+len(key):]
-	for i, s := range recordTexts(&r) {
+	for _, s := range recordFew(&r) {
+		n, used := binary.Uvarint(rest)
+		if used <= 0 || n >= uint64(len(few.all)) {
+			return r, errRecord
+		}
+		*s, rest = few.all[n], rest[used:]
+	}
+	for _, s := range recordTexts(&r) {
 		l, used := binary.Uvarint(rest)
 		if used <= 0 || uint64(len(rest)-used) < l {
 			return r, errRecord
 		}
-		text := rest[used : used+int(l)]
-		if *s.at = ""; s.few {
-			*s.at = strings[i].string(text)
-		} else {
-			*s.at = string(text)
-		}
-		rest = rest[used+int(l):]
+		*s, rest = string(rest[used:used+int(l)]), rest[used+int(l):]
 	}
 	var x [11]int64
 	for i := range x {

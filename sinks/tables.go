@@ -22,7 +22,7 @@ type TablesConfig struct {
 	Datasets  map[schemas.DatasetName]*schemas.Dataset
 	Dir       string // folder for scratch files, which hold personal data; made if it is missing
 	// Budget is the bytes that a batch keeps in memory; 0 = 128 MiB. Each unit that is folded may
-	// take half as much.
+	// take a quarter as much.
 	Budget int
 }
 

@@ -33,8 +33,8 @@ func (f *unitFold) newDatasetFold(
 		shape:    newTableShape(f.Datasets[name], f.in.Unit.Kommune),
 		after:    before.clone(),
 		is:       ownershipOf(f.in.Agreements, name),
-		spread:   newSortedRows(f.Dir, f.Budget/4),
-		changes:  newSortedRows(f.Dir, f.Budget/4),
+		spread:   newSortedRows(f.Dir, f.Budget/8),
+		changes:  newSortedRows(f.Dir, f.Budget/8),
 	}
 	var old []schemas.Agreement
 	if f.in.Before != nil {

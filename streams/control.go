@@ -58,16 +58,24 @@ func (c *Control) value(id uint32) []byte {
 	return appendOptional(b, c.Reason)
 }
 
-// ParseControl reads the value of a control record that a feed of ours wrote; a value of another schema is an error,
-// and no control of ours.
+// ParseControl reads the value of a control record that a feed of ours wrote; a value of another
+// schema is an error, and no control of ours.
 func ParseControl(value []byte) (Control, error) {
 	r := reader{b: value}
 	if len(value) < 5 || value[0] != 0 {
 		return Control{}, errors.New("parse control record: no registry framing")
 	}
 	r.b = value[5:]
-	c := Control{Kind: ControlKind(r.text()), Day: r.day(), Count: r.long(), File: r.optional(), Excerpt: r.bool(),
-		Produced: r.day(), Previous: r.day(), Reason: r.optional()}
+	c := Control{
+		Kind:     ControlKind(r.text()),
+		Day:      r.day(),
+		Count:    r.long(),
+		File:     r.optional(),
+		Excerpt:  r.bool(),
+		Produced: r.day(),
+		Previous: r.day(),
+		Reason:   r.optional(),
+	}
 	if r.err == nil && len(r.b) > 0 {
 		r.err = errors.New("trailing bytes")
 	}
@@ -77,8 +85,8 @@ func ParseControl(value []byte) (Control, error) {
 	return c, nil
 }
 
-// CheckChain compares a file with what was fed before it, oldest first (invariant 4). known: the very file was sealed
-// before. The error names the days and how to go on.
+// CheckChain compares a file with what was fed before it, oldest first (invariant 4). known: the
+// very file was sealed before. The error names the days and how to go on.
 func CheckChain(before []Control, d Delivery) (known bool, err error) {
 	last := schemas.Always
 	for _, c := range before {
@@ -96,14 +104,21 @@ func CheckChain(before []Control, d Delivery) (known bool, err error) {
 		return false, fmt.Errorf("the file was produced %s, but the file of %s has been fed already: "+
 			"feed a chain in order, or give --gap REASON to take it all the same", d.Produced, last)
 	}
-	return false, fmt.Errorf("a file is missing: this one follows the file of %s, the last one fed is of %s; "+
-		"feed the missing file first, or give --gap REASON to go past it", d.Previous, last)
+	return false, fmt.Errorf(
+		"a file is missing: this one follows the file of %s, the last one fed is of %s; "+
+			"feed the missing file first, or give --gap REASON to go past it",
+		d.Previous,
+		last,
+	)
 }
 
 // AcceptGap records that the chain goes on at the file all the same, and why.
 func (f *Feed) AcceptGap(ctx context.Context, d Delivery, reason string) error {
-	return f.seal(ctx, Control{Kind: Gap, System: d.System, Source: "//" + string(d.System), Day: d.Day,
-		File: d.SHA256, Produced: d.Previous, Reason: reason})
+	return f.seal(
+		ctx,
+		Control{Kind: Gap, System: d.System, Source: "//" + string(d.System), Day: d.Day,
+			File: d.SHA256, Produced: d.Previous, Reason: reason},
+	)
 }
 
 // reader takes apart the Avro of a control record; after an error it gives zeros.

@@ -1,8 +1,9 @@
-// Package streams moves records: feed puts deliveries into topics, normalise takes topics into the journal.
+// Package streams moves records: feed puts deliveries into topics, normalise takes topics into the
+// journal.
 //
-// It knows sources and sinks by the small interfaces below, not Kafka and not storage; what a record means is the
-// catalog's verdict (package transforms). It refuses to skip: whatever was consumed ends in an entry of the journal,
-// together with the offsets that it came from.
+// It knows sources and sinks by the small interfaces below, not Kafka and not storage; what a
+// record means is the catalog's verdict (package transforms). It refuses to skip: whatever was
+// consumed ends in an entry of the journal, together with the offsets that it came from.
 //
 //	n := streams.Normaliser{System: "kmd-nexus", Source: source, Sink: journal, Judge: catalog.Judge}
 //	err := n.Run(ctx, streams.UntilDone)
@@ -24,13 +25,14 @@ type Message struct {
 	Time    schemas.Instant // the producer's time; a topic with LogAppendTime replaces it
 }
 
-// Producer publishes. An error means that the outcome is unknown: sending again may double, and does no harm.
+// Producer publishes. An error means that the outcome is unknown: sending again may double, and
+// does no harm.
 type Producer interface {
 	Send(ctx context.Context, messages []Message) error
 }
 
-// Anchor tells whether a stream is still the one that was read: the last record before Next. The zero Anchor says that no
-// record is known.
+// Anchor tells whether a stream is still the one that was read: the last record before Next. The
+// zero Anchor says that no record is known.
 type Anchor struct {
 	Topic  string // id of the topic, where the broker tells
 	Epoch  int32  // leader epoch of the record's batch
@@ -51,7 +53,8 @@ type Chunk struct {
 	After  Position // the position once the chunk is journalled
 }
 
-// Item is a record, or what stands for bytes that are no record: those are parked for the reason given.
+// Item is a record, or what stands for bytes that are no record: those are parked for the reason
+// given.
 type Item struct {
 	transforms.Record
 	Unreadable *schemas.Finding
@@ -59,10 +62,12 @@ type Item struct {
 
 // Source reads the streams of one system.
 type Source interface {
-	// Seek starts each stream at its position, or at its beginning where it has none. It stops with an error that
-	// says what is missing when a stream is not the one that was read before (invariant 4).
+	// Seek starts each stream at its position, or at its beginning where it has none. It stops with
+	// an error that says what is missing when a stream is not the one that was read before
+	// (invariant 4).
 	Seek(ctx context.Context, from map[schemas.Stream]Position) error
-	// Poll gives what has come, nothing when nothing came in time. The bytes hold until the next Poll.
+	// Poll gives what has come, nothing when nothing came in time. The bytes hold until the next
+	// Poll.
 	Poll(ctx context.Context) ([]Chunk, error)
 	// Done says whether every stream has been read to the end that it had when Seek was called.
 	Done() bool
@@ -83,7 +88,7 @@ type Entry interface {
 	// Advance says that no record stands between the last row and to.Next.
 	Advance(stream schemas.Stream, to Position) error
 	Size() int // bytes held
-	// Commit, like Add and Advance, gives ErrLostRace when another writer moved a stream of this entry: nothing was
-	// written.
+	// Commit, like Add and Advance, gives ErrLostRace when another writer moved a stream of this
+	// entry: nothing was written.
 	Commit(ctx context.Context) error
 }

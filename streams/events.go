@@ -16,8 +16,8 @@ import (
 	"github.com/flis-dk/flis/transforms"
 )
 
-// CloudEvent is one line of a push system's file: an event in CloudEvents' structured mode (JSON format 1.0) with the
-// extension attributes sequence, flis_leverance and flis_kommune.
+// CloudEvent is one line of a push system's file: an event in CloudEvents' structured mode (JSON
+// format 1.0) with the extension attributes sequence, flis_leverance and flis_kommune.
 type CloudEvent struct {
 	SpecVersion     string          `json:"specversion"`
 	ID              string          `json:"id"`
@@ -37,6 +37,15 @@ const maxLine = 16 << 20 // a unit beyond the topic's limit cannot be published
 
 // ParseCloudEvent reads one line strictly: an unknown attribute is an error, so that drift is loud.
 func ParseCloudEvent(line []byte) (*CloudEvent, error) {
+	if rule := misshapen(line); rule != "" {
+		return nil, schemas.Reject(
+			schemas.CodeEnvelope,
+			"",
+			"send one CloudEvent in JSON on a line",
+			"%s",
+			rule,
+		)
+	}
 	var e CloudEvent
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
@@ -49,6 +58,17 @@ func ParseCloudEvent(line []byte) (*CloudEvent, error) {
 			"the line goes on after the event")
 	}
 	return &e, nil
+}
+
+// misshapen tells of a line that is no object, in words for the two usual causes; "" for others.
+func misshapen(line []byte) string {
+	switch {
+	case bytes.HasPrefix(line, []byte("\ufeff")):
+		return "the file begins with a byte order mark: save it as UTF-8 without"
+	case bytes.HasPrefix(line, []byte("[")):
+		return "the line is a list of JSON: the file is JSON Lines, each event on a line of its own, without brackets"
+	}
+	return ""
 }
 
 // jsonFault names a fault of JSON without its content.
@@ -83,8 +103,9 @@ func (e *CloudEvent) Headers() []transforms.Header {
 // Null says whether the event is a tombstone.
 func (e *CloudEvent) Null() bool { return len(e.Data) == 0 || string(e.Data) == "null" }
 
-// Events publishes a push system's file: JSON Lines of CloudEvents. What cannot be encoded by the topic's schema goes
-// out as it is and will be parked whole; Sent.Bad says which lines and why. events are the system's event names.
+// Events publishes a push system's file: JSON Lines of CloudEvents. What cannot be encoded by the
+// topic's schema goes out as it is and will be parked whole; Sent.Bad says which lines and why.
+// events are the system's event names.
 func (f *Feed) Events(ctx context.Context, d Delivery, events []string, r io.Reader) (Sent, error) {
 	var sent Sent
 	lines := bufio.NewScanner(r)
@@ -110,11 +131,16 @@ func (f *Feed) Events(ctx context.Context, d Delivery, events []string, r io.Rea
 	if err := lines.Err(); err != nil {
 		return sent, fmt.Errorf("read events: %w", err)
 	}
-	return sent, f.seal(ctx, Control{Kind: Seal, System: d.System, Source: "//" + string(d.System), Day: d.Day,
-		Count: sent.Records, File: d.SHA256, Excerpt: d.Excerpt, Produced: schemas.Always, Previous: schemas.Always})
+	return sent, f.seal(
+		ctx,
+		Control{Kind: Seal, System: d.System, Source: "//" + string(d.System), Day: d.Day,
+			Count: sent.Records, File: d.SHA256, Excerpt: d.Excerpt,
+			Produced: schemas.Always, Previous: schemas.Always},
+	)
 }
 
-// event makes the record of a line. bad: it will be parked; the record then is the line, or its data, untouched.
+// event makes the record of a line. bad: it will be parked; the record then is the line, or its
+// data, untouched.
 func (f *Feed) event(ctx context.Context, d Delivery, events []string, line []byte, nr int) (
 	m Message, bad *schemas.Finding, err error) {
 	e, err := ParseCloudEvent(line)
@@ -130,8 +156,7 @@ func (f *Feed) event(ctx context.Context, d Delivery, events []string, line []by
 	topicEvent := e.Type
 	if e.Type != schemas.ControlEvent && !slices.Contains(events, e.Type) {
 		topicEvent = events[0]
-		bad = schemas.Reject(schemas.CodeEnvelope, "type", "use one of "+strings.Join(events, ", "),
-			"the system %s has no such event", d.System)
+		bad = transforms.OtherEvent(d.System, events)
 	}
 	m.Topic = schemas.RawTopic(d.System, topicEvent)
 	m.Key = f.eventKey(e)
@@ -154,8 +179,8 @@ func (f *Feed) event(ctx context.Context, d Delivery, events []string, line []by
 	return m, bad, nil
 }
 
-// eventKey is the entity id that keeps an entity's events in order: the subject, else the first field of the data. It
-// is hidden where it is a personal number.
+// eventKey is the entity id that keeps an entity's events in order: the subject, else the first
+// field of the data. It is hidden where it is a personal number.
 func (f *Feed) eventKey(e *CloudEvent) []byte {
 	id, name := e.Subject, "subject"
 	if id == "" {
@@ -170,7 +195,8 @@ func (f *Feed) eventKey(e *CloudEvent) []byte {
 	return []byte(id)
 }
 
-// personal says whether an entity id is, or could be, a personal number: by its field's name, else by its form.
+// personal says whether an entity id is, or could be, a personal number: by its field's name, else
+// by its form.
 func personal(name, id string) bool {
 	name = strings.ToLower(name)
 	for _, word := range []string{"cpr", "pnr", "person", "patient", "borger"} {
@@ -186,7 +212,8 @@ func personal(name, id string) bool {
 	return (day >= "01" && day <= "31" || day >= "61" && day <= "91") && month >= "01" && month <= "12"
 }
 
-// firstField gives the name and text of an object's first field; both empty where that is no text or number.
+// firstField gives the name and text of an object's first field; both empty where that is no text
+// or number.
 func firstField(data []byte) (name, value string) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()

@@ -24,7 +24,8 @@ type Delivery struct {
 	Layout   string
 	Encoding string
 	Produced schemas.Day // Always where the file does not tell
-	Previous schemas.Day // production day of the file before it; Always = it does not tell, or the first
+	// production day of the file before it; Always = it does not tell, or the first
+	Previous schemas.Day
 	Excerpt  bool        // a part of another file: its controls prove nothing
 	Day      schemas.Day // the delivery; Always = the day of arrival
 }
@@ -34,7 +35,8 @@ type Unit struct {
 	Nr      int64
 	Entity  string // what the record is about, never published in clear
 	Content []byte // holds until the next unit
-	StandIn string // SHA-256 and size of a content that is too large for the topic; Content is then empty
+	// SHA-256 and size of a content that is too large for the topic; Content is then empty
+	StandIn string
 }
 
 // Feed publishes deliveries. Not safe for concurrent use.
@@ -60,8 +62,8 @@ type Sent struct {
 
 const feedBatch = 2000
 
-// Units publishes every unit of a file and then its seal. Sending a file again changes nothing: the ids are the
-// file's hash and the unit's number.
+// Units publishes every unit of a file and then its seal. Sending a file again changes nothing: the
+// ids are the file's hash and the unit's number.
 func (f *Feed) Units(ctx context.Context, d Delivery, units iter.Seq2[Unit, error]) (Sent, error) {
 	topic := schemas.RawTopic(d.System, d.Event)
 	id, err := f.SchemaID(ctx, topic)
@@ -76,9 +78,19 @@ func (f *Feed) Units(ctx context.Context, d Delivery, units iter.Seq2[Unit, erro
 		m := Message{Topic: topic, Key: f.entityKey(u.Entity), Value: d.envelope(id, u),
 			Headers: d.headers(d.SHA256+"-"+strconv.FormatInt(u.Nr, 10), d.Event, f.Clock())}
 		if u.StandIn != "" {
-			m.Headers = append(m.Headers, transforms.Header{Name: "flis_erstatning", Value: []byte(u.StandIn)})
-			sent.Bad = append(sent.Bad, schemas.Reject(schemas.CodeBudget, "unit "+strconv.FormatInt(u.Nr, 10),
-				"have the source split it", "is larger than the topic takes; its hash and size go in its place"))
+			m.Headers = append(
+				m.Headers,
+				transforms.Header{Name: "flis_erstatning", Value: []byte(u.StandIn)},
+			)
+			sent.Bad = append(
+				sent.Bad,
+				schemas.Reject(
+					schemas.CodeBudget,
+					"unit "+strconv.FormatInt(u.Nr, 10),
+					"have the source split it",
+					"is larger than the topic takes; its hash and size go in its place",
+				),
+			)
 		}
 		if err := f.add(ctx, m); err != nil {
 			return sent, err
@@ -125,7 +137,8 @@ func (f *Feed) flush(ctx context.Context) error {
 	return nil
 }
 
-// entityKey hides an entity id: the same one always gives the same key, so that its records keep their order.
+// entityKey hides an entity id: the same one always gives the same key, so that its records keep
+// their order.
 func (f *Feed) entityKey(entity string) []byte {
 	if entity == "" {
 		return nil
@@ -148,7 +161,8 @@ func (d *Delivery) headers(id, event string, now time.Time) []transforms.Header 
 	return h
 }
 
-// noEnvelope is the headers of a line that is no event: it names no source and no type, and is parked for that.
+// noEnvelope is the headers of a line that is no event: it names no source and no type, and is
+// parked for that.
 func (d *Delivery) noEnvelope(id string, now time.Time) []transforms.Header {
 	return slices.DeleteFunc(d.headers(id, "", now), func(h transforms.Header) bool {
 		return h.Name == "ce_source" || h.Name == "ce_type"

@@ -10,10 +10,12 @@ import (
 	"github.com/flis-dk/flis/transforms"
 )
 
-// ErrLostRace says that another writer journalled the same records first; nothing is lost or doubled.
+// ErrLostRace says that another writer journalled the same records first; nothing is lost or
+// doubled.
 var ErrLostRace = errors.New("another writer moved the stream")
 
-// Entry sizes (design.md section 6, Journal): an entry is made when it holds so many bytes or is so old.
+// Entry sizes (design.md section 6, Journal): an entry is made when it holds so many bytes or is so
+// old.
 const (
 	entryBytes = 32 << 20
 	entryAge   = 5 * time.Second
@@ -25,14 +27,16 @@ type Suspects interface {
 	Range(s schemas.Stream) (from, to int64, ok bool, err error)
 	// Chunk notes that [from, to) is about to be judged.
 	Chunk(s schemas.Stream, from, to int64) error
-	// Alone notes that one record of a suspect range is about to be judged; poison: a process died over it twice.
+	// Alone notes that one record of a suspect range is about to be judged; poison: a process died
+	// over it twice.
 	Alone(s schemas.Stream, offset int64) (poison bool, err error)
 	// Clear notes that nothing is being judged.
 	Clear(s schemas.Stream) error
 }
 
-// Normaliser takes the streams of one system into its journal. It is not safe for concurrent use; any number of
-// them, in any number of processes, may work on the same system: the journal lets one of them win (invariant 3).
+// Normaliser takes the streams of one system into its journal. It is not safe for concurrent use;
+// any number of them, in any number of processes, may work on the same system: the journal lets one
+// of them win (invariant 3).
 type Normaliser struct {
 	System   schemas.System
 	Source   Source
@@ -54,7 +58,8 @@ type Normaliser struct {
 	next    map[schemas.Stream]int64
 }
 
-// Run normalises until ctx ends; with once, until everything that was there at the start is journalled.
+// Run normalises until ctx ends; with once, until everything that was there at the start is
+// journalled.
 func (n *Normaliser) Run(ctx context.Context, once bool) error {
 	if err := n.seek(ctx); err != nil {
 		return err
@@ -72,8 +77,8 @@ func (n *Normaliser) Run(ctx context.Context, once bool) error {
 	}
 }
 
-// work takes the chunks and commits when it is time. lost: another writer was first, and the streams are read again from
-// where it left them.
+// work takes the chunks and commits when it is time. lost: another writer was first, and the
+// streams are read again from where it left them.
 func (n *Normaliser) work(ctx context.Context, chunks []Chunk, end bool) (lost bool, err error) {
 	for i := range chunks {
 		if err = n.take(&chunks[i]); err != nil {
@@ -92,7 +97,8 @@ func (n *Normaliser) work(ctx context.Context, chunks []Chunk, end bool) (lost b
 	return false, nil
 }
 
-// stopped ends a run whose source failed: what is pending is dropped and read again by the next run.
+// stopped ends a run whose source failed: what is pending is dropped and read again by the next
+// run.
 func (n *Normaliser) stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -148,7 +154,8 @@ func (n *Normaliser) take(c *Chunk) error {
 	return n.entry.Advance(c.Stream, c.After)
 }
 
-// suspect notes the chunk; alone: a process died over part of it, so that its records are judged one by one.
+// suspect notes the chunk; alone: a process died over part of it, so that its records are judged
+// one by one.
 func (n *Normaliser) suspect(c *Chunk) (alone bool, err error) {
 	if n.Suspects == nil || len(c.Items) == 0 {
 		return false, nil

@@ -66,8 +66,20 @@ func header(m streams.Message, name string) string {
 
 func TestUnitsThenSeal(t *testing.T) {
 	p := &producer{}
-	d := streams.Delivery{System: "cpr", Event: "person", SHA256: "abc", Layout: "A", Encoding: "ISO-8859-1",
-		Produced: schemas.CivilDay(2026, 3, 2), Previous: schemas.CivilDay(2026, 2, 27), Day: schemas.CivilDay(2026, 3, 2)}
+	d := streams.Delivery{
+		System:   "cpr",
+		Event:    "person",
+		SHA256:   "abc",
+		Layout:   "A",
+		Encoding: "ISO-8859-1",
+		Produced: schemas.CivilDay(
+			2026,
+			3,
+			2,
+		),
+		Previous: schemas.CivilDay(2026, 2, 27),
+		Day:      schemas.CivilDay(2026, 3, 2),
+	}
 	sent, err := newFeed(p).Units(t.Context(), d, units("one", "two"))
 	require.NoError(t, err)
 	require.EqualValues(t, 2, sent.Records)
@@ -121,7 +133,10 @@ func TestCheckChain(t *testing.T) {
 	require.ErrorContains(t, err, "follows the file of 2026-03-03, the last one fed is of 2026-03-02")
 	_, err = streams.CheckChain(before, file("d", day(2), day(1)))
 	require.ErrorContains(t, err, "has been fed already")
-	_, err = streams.CheckChain(append(before, streams.Control{Kind: streams.Gap, Produced: day(3)}), file("c", day(4), day(3)))
+	_, err = streams.CheckChain(
+		append(before, streams.Control{Kind: streams.Gap, Produced: day(3)}),
+		file("c", day(4), day(3)),
+	)
 	require.NoError(t, err, "an accepted gap goes past it")
 	_, err = streams.CheckChain(nil, file("b", day(3), day(2)))
 	require.NoError(t, err, "the first file of all")
@@ -139,7 +154,9 @@ func TestEvents(t *testing.T) {
 		`{"specversion":"1.0","id":"7","source":"//kmd-nexus/9","type":"kontrol","data":{"slags":"segl","antal":3}}`,
 	}
 	p := &producer{}
-	sent, err := newFeed(p).Events(t.Context(), streams.Delivery{System: "kmd-nexus", SHA256: "abc"}, []string{"grant", "visit"},
+	sent, err := newFeed(
+		p,
+	).Events(t.Context(), streams.Delivery{System: "kmd-nexus", SHA256: "abc"}, []string{"grant", "visit"},
 		strings.NewReader(strings.Join(lines, "\n")))
 	require.NoError(t, err)
 	require.EqualValues(t, 7, sent.Records)
@@ -152,9 +169,19 @@ func TestEvents(t *testing.T) {
 	for _, b := range sent.Bad {
 		said = append(said, fmt.Sprint(b.Code, " ", b.Path))
 	}
-	require.Equal(t, []string{"DECODE line 3 minutter", "ENVELOPE line 4 type", "ENVELOPE line 5", "ENVELOPE line 6"}, said)
+	require.Equal(t, []string{"DECODE line 3 minutter", "ENVELOPE line 4 ce_type", "ENVELOPE line 5",
+		"ENVELOPE line 6"}, said)
 	require.Equal(t, "not json", string(p.sent[3].Value))
 	require.NotContains(t, fmt.Sprint(sent.Bad[2]), "not json", "no content in an error")
+}
+
+// TestLinesThatAreNoObject: the two usual causes are told in words.
+func TestLinesThatAreNoObject(t *testing.T) {
+	for line, want := range map[string]string{"[{}]": "is a list of JSON", "\ufeff{}": "a byte order mark",
+		"hello": "syntax error at byte 1"} {
+		_, err := streams.ParseCloudEvent([]byte(line))
+		require.ErrorContains(t, err, want)
+	}
 }
 
 // source hands out chunks that were prepared, then nothing.
@@ -198,7 +225,12 @@ func (s *sink) Progress(context.Context) (map[schemas.Stream]streams.Position, e
 }
 func (s *sink) Begin() streams.Entry { return &entry{s: s} }
 
-func (e *entry) Add(rows ...schemas.Row) error                       { e.rows = append(e.rows, rows...); return nil }
+func (e *entry) Add(
+	rows ...schemas.Row,
+) error {
+	e.rows = append(e.rows, rows...)
+	return nil
+}
 func (e *entry) Advance(_ schemas.Stream, to streams.Position) error { e.to = to.Next; return nil }
 func (e *entry) Size() int                                           { return len(e.rows) }
 func (e *entry) Commit(context.Context) error {
@@ -215,20 +247,29 @@ func (e *entry) Commit(context.Context) error {
 }
 
 func normaliser(src *source, snk *sink, maxBytes int) *streams.Normaliser {
-	return &streams.Normaliser{System: "s", Source: src, Sink: snk, MaxBytes: maxBytes, Clock: time.Now,
+	return &streams.Normaliser{
+		System:   "s",
+		Source:   src,
+		Sink:     snk,
+		MaxBytes: maxBytes,
+		Clock:    time.Now,
 		Judge: func(dst []schemas.Row, r *transforms.Record) ([]schemas.Row, error) {
 			return append(dst, schemas.Row{Offset: r.Offset}), nil
 		},
 		Park: func(dst []schemas.Row, r *transforms.Record, why *schemas.Finding) []schemas.Row {
 			return append(dst, schemas.Row{Offset: r.Offset, Outcome: schemas.Parked, Finding: why.Error()})
-		}}
+		},
+	}
 }
 
 func chunks(n int) []streams.Chunk {
 	var cs []streams.Chunk
 	for i := range int64(n) {
-		cs = append(cs, streams.Chunk{Stream: "c/t/0", Items: []streams.Item{{Record: transforms.Record{Offset: i}}},
-			After: streams.Position{Next: i + 1}})
+		cs = append(
+			cs,
+			streams.Chunk{Stream: "c/t/0", Items: []streams.Item{{Record: transforms.Record{Offset: i}}},
+				After: streams.Position{Next: i + 1}},
+		)
 	}
 	return cs
 }

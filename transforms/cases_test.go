@@ -17,6 +17,7 @@ import (
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/schemas/avro"
 	"github.com/flis-dk/flis/schemas/codes"
+	"github.com/flis-dk/flis/schemas/yamlfile"
 	"github.com/flis-dk/flis/transforms"
 )
 
@@ -25,7 +26,39 @@ var update = flag.Bool("update", false, "rewrite the wanted parts of testdata/ca
 // arrival of every case's records.
 var arrival = schemas.CivilDay(2026, 3, 2).Midnight() + 20*3600*1_000_000
 
-// world is a catalog of all that is built in, with agreements of the demo's municipalities.
+// agreementsFile is who may speak for whom in the cases, in the form of an installation's own file.
+const agreementsFile = "../testdata/cases/aftaler.yaml"
+
+// caseAgreement is the part of an agreement that a verdict rests on; the rest is the close's.
+type caseAgreement struct {
+	Kommune string `yaml:"kommune"`
+	Area    string `yaml:"omraade"`
+	System  string `yaml:"system"`
+	Proof   string `yaml:"bevis"`
+	Deliver string `yaml:"leverer"`
+}
+
+// caseAgreements reads the file, so that a new vendor's cases need no Go.
+func caseAgreements(t testing.TB) *schemas.Agreements {
+	text, err := os.ReadFile(agreementsFile)
+	require.NoError(t, err)
+	var f struct {
+		Format int             `yaml:"format"`
+		All    []caseAgreement `yaml:"aftaler"`
+	}
+	require.NoError(t, yamlfile.Decode(agreementsFile, text, &f))
+	var all []schemas.Agreement
+	for _, a := range f.All {
+		all = append(all, schemas.Agreement{Kommune: schemas.Kommunekode(a.Kommune),
+			Area: schemas.Area(a.Area), System: schemas.System(a.System), From: schemas.Always,
+			To: schemas.Open})
+	}
+	agreements, err := schemas.NewAgreements(all)
+	require.NoError(t, err)
+	return agreements
+}
+
+// world is a catalog of all that is built in, with the agreements of the cases.
 type world struct {
 	catalog  *transforms.Catalog
 	registry *avro.Local
@@ -37,20 +70,9 @@ func newWorld(t testing.TB) *world {
 	require.NoError(t, err)
 	registry, err := avro.NewLocal(schemas.Builtin)
 	require.NoError(t, err)
-	agree := func(k schemas.Kommunekode, area schemas.Area, s schemas.System) schemas.Agreement {
-		return schemas.Agreement{Kommune: k, Area: area, System: s, From: schemas.Always,
-			To: schemas.Open}
-	}
-	agreements, err := schemas.NewAgreements([]schemas.Agreement{
-		agree("0101", "aeldre", "kmd-nexus"), agree("0183", "aeldre", "kmd-nexus"),
-		agree("0461", "aeldre", "cura"), agree("0825", "aeldre", "cura"), agree("0751",
-			"voksenhandicap", "kmd-nexus"),
-		agree("0101", "borger", "cpr"), agree("0461", "borger", "cpr"),
-	})
-	require.NoError(t, err)
 	catalog, err := transforms.Load(transforms.Sources{Builtin: schemas.Builtin,
 		Mappings: transforms.Mappings,
-		Lists:    lists, Agreements: agreements, Registry: registry})
+		Lists:    lists, Agreements: caseAgreements(t), Registry: registry})
 	require.NoError(t, err)
 	return &world{catalog, registry, lists}
 }
@@ -163,45 +185,16 @@ func bound(d schemas.Day) string {
 }
 
 func (w *world) columns(b *strings.Builder, r *schemas.Row) {
-	d := w.catalog.Dataset(r.Dataset)
-	if d == nil || r.Payload == nil {
-		return
-	}
-	flat := avro.NewFlat(d)
-	values := make([]avro.Value, flat.Len())
-	if err := flat.Read(r.Payload, values); err != nil {
+	cells, err := w.catalog.Cells(r)
+	if err != nil {
 		fmt.Fprintf(b, "  payload: %s\n", err)
-		return
 	}
-	for i, v := range values {
-		fmt.Fprintf(b, "  %s=%s\n", d.Columns[i].Name, text(d.Columns[i], v))
-	}
-}
-
-func text(c schemas.Column, v avro.Value) string {
-	switch {
-	case v.Null:
-		return "null"
-	case c.Type == schemas.String:
-		return string(v.Bytes)
-	case c.Type == schemas.Date:
-		return schemas.Day(v.Int).String()
-	case c.Type == schemas.Timestamp:
-		return schemas.Instant(v.Int).String()
-	case c.Type == schemas.Boolean:
-		return fmt.Sprint(v.Int == 1)
-	case c.Type == schemas.Decimal:
-		scale := int64(1)
-		for range c.Scale {
-			scale *= 10
+	for _, c := range cells {
+		if c.Null {
+			c.Text = "null"
 		}
-		sign, n := "", v.Int
-		if n < 0 {
-			sign, n = "-", -n
-		}
-		return fmt.Sprintf("%s%d.%0*d", sign, n/scale, c.Scale, n%scale)
+		fmt.Fprintf(b, "  %s=%s\n", c.Name, c.Text)
 	}
-	return fmt.Sprint(v.Int)
 }
 
 func TestCases(t *testing.T) {

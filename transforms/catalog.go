@@ -222,12 +222,10 @@ func (c *Catalog) loadEvent(files map[string][]byte, name, event string,
 	if err != nil {
 		return fmt.Errorf("systems/%s/%s.avsc: %w", name, event, err)
 	}
-	p, err := compileMapping(file, files[file], schema, c.lists, c.datasets)
-	if err != nil {
+	p, err := compileMapping(place{file, name, event}, files[file], schema, c.lists, c.datasets)
+	rules := checkSchemaFile("systems/"+name+"/"+event+".avsc", text, schema, event)
+	if err = errors.Join(rules, err); err != nil {
 		return err
-	}
-	if string(p.system) != name || p.event != event {
-		return fmt.Errorf("%s:1: names %s.%s", file, p.system, p.event)
 	}
 	return c.addEvent(p, parsers[p.system])
 }

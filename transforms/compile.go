@@ -2,9 +2,7 @@ package transforms
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/flis-dk/flis/schemas"
@@ -23,12 +21,34 @@ type compiler struct {
 	errs     []error
 }
 
-// compileMapping is the one way from text to program.
-func compileMapping(file string, text []byte, schema *avro.Schema, lists *codes.Lists,
+// place is where a mapping lies: its path says system and event before its text does.
+type place struct{ file, system, event string }
+
+// compileMapping is the one way from text to program. A mapping that is not of its folder and file
+// is told so first: the rest would be checked against the wrong schema.
+func compileMapping(at place, text []byte, schema *avro.Schema, lists *codes.Lists,
 	datasets map[schemas.DatasetName]*dataset) (*program, error) {
 	var m mappingSpec
-	if err := yamlfile.Decode(file, text, &m); err != nil {
+	err := yamlfile.Decode(at.file, text, &m)
+	if m.System != "" && m.System != at.system {
+		return nil, m.Pos.Errorf(
+			"system: %s does not fit the folder: want system: %s",
+			m.System,
+			at.system,
+		)
+	}
+	if m.Event != "" && m.Event != at.event {
+		return nil, m.Pos.Errorf("event: %s does not fit the file: want event: %s", m.Event, at.event)
+	}
+	if err != nil {
 		return nil, err
+	}
+	if m.System == "" || m.Event == "" {
+		return nil, m.Pos.Errorf(
+			"system and event are missing: want system: %s, event: %s",
+			at.system,
+			at.event,
+		)
 	}
 	c := &compiler{lists: lists, datasets: datasets, used: map[string]yamlfile.Pos{},
 		p: &program{system: schemas.System(m.System), event: m.Event, schema: schema,
@@ -48,7 +68,11 @@ func (c *compiler) fail(pos yamlfile.Pos, format string, args ...any) {
 
 // oneOf says that a word is of a closed set.
 func (c *compiler) oneOf(pos yamlfile.Pos, what, word string, set []string) bool {
-	if !slices.Contains(set, word) {
+	switch {
+	case word == "":
+		c.fail(pos, "%s is missing: want one of %s", what, strings.Join(set, ", "))
+		return false
+	case !slices.Contains(set, word):
 		c.fail(pos, "%s %q: want one of %s", what, word, strings.Join(set, ", "))
 		return false
 	}
@@ -124,10 +148,15 @@ func (p *program) itemScoped(d schemas.DatasetName) bool {
 func (c *compiler) snapshot(s scope, m *snapshotSpec) *snapshot {
 	c.oneOf(m.Pos, "absent", m.Absent, []string{string(schemas.AbsentGone),
 		string(schemas.AbsentEnded)})
-	x := &snapshot{array: s.item, scope: s.column("scope", schemas.Column{Name: "scope", Type: schemas.String},
-		&m.Scope),
-		absent: schemas.Absent(m.Absent), from: s.day(m.From, ""), when: s.test(m.Pos, m.When),
-		empty: s.test(m.Pos, m.Empty)}
+	x := &snapshot{
+		array: s.item,
+		scope: s.column("scope", schemas.Column{Name: "scope", Type: schemas.String},
+			&m.Scope),
+		absent: schemas.Absent(m.Absent),
+		from:   s.day(m.From, ""),
+		when:   s.test(m.Pos, m.When),
+		empty:  s.test(m.Pos, m.Empty),
+	}
 	if (x.absent == schemas.AbsentEnded) != (m.From != nil) {
 		c.fail(m.Pos,
 			"fra: the day from which a snapshot speaks is said with absent: ended, and only then")
@@ -149,7 +178,7 @@ func (c *compiler) snapshot(s scope, m *snapshotSpec) *snapshot {
 	return x
 }
 
-// dataset finds a table of the standard model; nil after a fault.
+// dataset finds a table of the standard model; nil after a fault. Those of an overlay count too.
 func (c *compiler) dataset(pos yamlfile.Pos, name string) *dataset {
 	d, ok := c.datasets[schemas.DatasetName(name)]
 	if !ok {
@@ -158,7 +187,8 @@ func (c *compiler) dataset(pos yamlfile.Pos, name string) *dataset {
 	return d
 }
 
-// ignore places a condition with the record or with the array whose items it is about.
+// ignore places a condition with the record or with the array whose items it is about. An array
+// that no target goes through has no items to leave out: it is listed under unused.
 func (c *compiler) ignore(pos yamlfile.Pos, cond condition) {
 	for i, a := range c.p.arrays {
 		inner := condition{}
@@ -181,7 +211,8 @@ func (c *compiler) ignore(pos yamlfile.Pos, cond condition) {
 	c.p.ignore = append(c.p.ignore, scope{c: c, item: -1}.test(pos, cond))
 }
 
-// group is the targets of an array, -1 = of the record.
+// group is the targets of an array, -1 = of the record. The pointer holds until the next group is
+// made.
 func (c *compiler) group(array int) *group {
 	if array < 0 {
 		return &c.p.root
@@ -214,7 +245,8 @@ func (c *compiler) array(pos yamlfile.Pos, path string) int {
 	return len(c.p.arrays) - 1
 }
 
-// target compiles one dataset that the record, or each item of an array, feeds.
+// target compiles one dataset that the record, or each item of an array, feeds. Rows of a dataset
+// that the snapshot names are of its scope, so that it can take them back.
 func (c *compiler) target(m *targetSpec) {
 	d := c.dataset(m.Pos, m.Dataset)
 	s := scope{c: c, item: -1}
@@ -228,6 +260,8 @@ func (c *compiler) target(m *targetSpec) {
 		withdraw: s.test(m.Pos, m.Withdraw), present: s.refs(m.Pos, m.Present),
 		absent:  s.refs(m.Pos, m.Absent),
 		kommune: s.kommune(m.Kommune), registered: s.moment(m.Reg)}
+	c.reachable(m, "delete", m.Delete)
+	c.reachable(m, "withdraw", m.Withdraw)
 	if m.Op != "" && c.oneOf(m.Pos, "op", m.Op, []string{"upsert", "replace"}) {
 		t.replace = m.Op == "replace"
 	}
@@ -258,8 +292,25 @@ func (c *compiler) scopeOf(s scope, m *targetSpec, t *target) {
 	}
 }
 
+// reachable says that each value of a delete or withdraw can come so far: what `when` does not let
+// through is deleted by nobody, and nobody would see it.
+func (c *compiler) reachable(m *targetSpec, word string, cond condition) {
+	for _, field := range sortedKeys(cond) {
+		let, said := m.When[field]
+		for _, value := range cond[field] {
+			if said && !slices.Contains(let, value) {
+				c.fail(m.Pos, "%s: %s %q can never hold: when does not let it through", word, field,
+					value)
+			}
+		}
+		if slices.Contains(m.Absent, field) {
+			c.fail(m.Pos, "%s: %s can never hold: the field is one of absent", word, field)
+		}
+	}
+}
+
 // interval checks that a state has a start and a fact a date, and that no word is said of a fact
-// that only a timeline has.
+// that only a timeline has. A fact's gyldig_til is always null (model.md section 1, Kinds).
 func (c *compiler) interval(m *targetSpec, t *target) {
 	switch {
 	case t.from == nil:
@@ -271,7 +322,8 @@ func (c *compiler) interval(m *targetSpec, t *target) {
 	}
 }
 
-// columns compiles one column for each of the dataset's, in its order.
+// columns compiles one column for each of the dataset's, in its order: that is the order of the
+// fields in the payload. A column that may be null and is not named is null.
 func (c *compiler) columns(s scope, pos yamlfile.Pos, d *dataset,
 	specs map[string]columnSpec) []column {
 	for name, spec := range specs {
@@ -294,7 +346,8 @@ func (c *compiler) columns(s scope, pos yamlfile.Pos, d *dataset,
 	return all
 }
 
-// tombstone compiles what a null value does; its only field is "*", the record's key.
+// tombstone compiles what a null value does; its only field is "*", the record's key. A key hidden
+// as an HMAC can be looked for by nobody, so this is for entities whose id is no personal number.
 func (c *compiler) tombstone(m *tombstoneSpec) {
 	if (m.Scope == nil) == (m.Dataset == "") {
 		c.fail(m.Pos, "tombstone: want dataset and columns, or scope")
@@ -326,7 +379,8 @@ func (c *compiler) tombstone(m *tombstoneSpec) {
 	c.p.tombstones = append(c.p.tombstones, t)
 }
 
-// unused checks that every field of the source is used or listed, and none both.
+// unused checks that every field of the source is used or listed, and none both: a field that a new
+// version adds is so seen by a person before it is left out (style.md, A source is data).
 func (c *compiler) unused(m *mappingSpec) {
 	leaves := leafPaths(c.p.schema.Root, "")
 	for _, u := range m.Unused {
@@ -362,161 +416,4 @@ func leafPaths(t *avro.Type, prefix string) []string {
 		all = append(all, p)
 	}
 	return all
-}
-
-// scope is where paths are looked up: the record, or the item of an array.
-type scope struct {
-	c    *compiler
-	item int        // index into arrays; -1 = the record
-	key  *avro.Type // "*" is the record's key, the only path
-}
-
-// refs binds several paths, in order.
-func (s scope) refs(pos yamlfile.Pos, paths []string) []ref {
-	var all []ref
-	for _, p := range paths {
-		all = append(all, s.ref(pos, p))
-	}
-	return all
-}
-
-// ref binds a path and marks it used; a ref without type after a fault.
-func (s scope) ref(pos yamlfile.Pos, path string) ref {
-	if s.key != nil {
-		if path != "*" {
-			s.c.fail(pos, `field %s: a tombstone has but its key, "*"`, path)
-		}
-		return ref{bound: true, path: "key", typ: s.key, class: s.key.Class()}
-	}
-	root := s.c.p.schema.Root
-	inner, ofRecord := strings.CutPrefix(path, ".")
-	if s.item < 0 || ofRecord {
-		t := s.find(pos, inner, root, inner)
-		s.c.used[inner] = pos
-		return ref{bound: true, slot: slotOf(&s.c.p.paths, inner), path: inner, typ: t,
-			class: classOf(t)}
-	}
-	a := &s.c.p.arrays[s.item]
-	t := s.find(pos, path, itemType(root, a.path), a.path+"."+path)
-	if path == "*" {
-		s.c.used[a.path] = pos
-	} else {
-		s.c.used[a.path+"."+path] = pos
-	}
-	return ref{bound: true, item: true, slot: slotOf(&a.paths, path), path: path, typ: t,
-		class: classOf(t)}
-}
-
-// classOf is a bound type's class; a path that has failed has none.
-func classOf(t *avro.Type) avro.Kind {
-	if t == nil {
-		return avro.Null
-	}
-	return t.Class()
-}
-
-// slotOf is the place of a path's value among those that a scan picks; a new one is added.
-func slotOf(paths *[]string, path string) int {
-	if i := slices.Index(*paths, path); i >= 0 {
-		return i
-	}
-	*paths = append(*paths, path)
-	return len(*paths) - 1
-}
-
-// itemType is the type of an array's items; the path has been bound before.
-func itemType(root *avro.Type, path string) *avro.Type {
-	t := root
-	for _, step := range strings.Split(path, ".") {
-		core, _, _ := t.Core()
-		t = core.Field(step).Type
-	}
-	core, _, _ := t.Core()
-	return core.Items
-}
-
-// find is the type at a path, without its null; nil after a fault.
-func (s scope) find(pos yamlfile.Pos, path string, t *avro.Type, full string) *avro.Type {
-	core, _, ok := t.Core()
-	if path != "*" {
-		for _, step := range strings.Split(path, ".") {
-			if !ok || core.Kind != avro.Record || core.Field(step) == nil {
-				s.c.fail(pos, "field %q: the source schema has no such field", full)
-				return nil
-			}
-			core, _, ok = core.Field(step).Type.Core()
-		}
-	}
-	if !ok || core.Kind == avro.Record || core.Kind == avro.Map {
-		s.c.fail(pos, "field %q holds no single value", full)
-		return nil
-	}
-	return core
-}
-
-// needs checks the class of a bound path; a ref that has failed already passes.
-func (s scope) needs(pos yamlfile.Pos, what string, r ref, class avro.Kind) {
-	if r.typ != nil && r.typ.Class() != class {
-		s.c.fail(pos, "%s: field %s is a %s, want a %s", what, r.path, r.typ.Kind, class)
-	}
-}
-
-// test compiles a condition in order of field, so that findings are the same every time. A null
-// equals nothing. Integers and booleans are compared by their text.
-func (s scope) test(pos yamlfile.Pos, cond condition) test {
-	var t test
-	for _, field := range sortedKeys(cond) {
-		if len(cond[field]) == 0 {
-			s.c.fail(pos, "condition on %s: the set is empty", field)
-		}
-		r := s.ref(pos, field)
-		if r.typ != nil && (r.typ.Class() == avro.Double || r.typ.Kind == avro.Array) {
-			s.c.fail(pos, "condition on %s: a %s is compared with no set", field, r.typ.Kind)
-		}
-		t = append(t, equality{r, cond[field]})
-	}
-	return t
-}
-
-// sortedKeys is a map's keys in order: nothing may depend on map order (invariant 5).
-func sortedKeys[K ~string, V any](m map[K]V) []K {
-	keys := make([]K, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// organisationForms is how sources name a municipality; holderForm is CPR's code of any age, by
-// successor.
-func organisationForms() []string {
-	return []string{"KOM3", "KOM4", "CVR", "SOR", "GLN", "STS", "SD", "MYN", holderForm}
-}
-
-// holderForm is CPR's code of a municipality, of any age; 0000 stays 0000.
-const holderForm = "HOLDER"
-
-// kommune compiles how a record, or a row, names its municipality; nil where it is the sender's.
-func (s scope) kommune(m *kommuneSpec) *kommuneRef {
-	switch {
-	case m == nil:
-		return nil
-	case m.National && m.Field == "" && m.Form == "":
-		return &kommuneRef{national: true}
-	case m.National || m.Field == "":
-		s.c.fail(m.Pos, "kommune: want field and form, or national alone")
-		return nil
-	}
-	s.c.oneOf(m.Pos, "form", m.Form, organisationForms())
-	return &kommuneRef{ref: s.ref(m.Pos, m.Field), form: m.Form}
-}
-
-// constantInt reads an integer that a mapping names.
-func constantInt(text string) (int64, error) {
-	i, err := strconv.ParseInt(text, 10, 32)
-	if err != nil {
-		return 0, fmt.Errorf("constant %q is no integer", text)
-	}
-	return i, nil
 }

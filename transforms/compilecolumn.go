@@ -1,6 +1,7 @@
 package transforms
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -19,7 +20,9 @@ const (
 // atAlways is the `at` of a look-up that asks no date.
 const atAlways = "always"
 
-// day compiles a bound of valid time; end is the word that needs `ende`, "" for a start.
+// day compiles a bound of valid time; end is the word that needs `ende`, "" for a start. Sources
+// differ in whether their last day is inside (model.md section 1, Dates), so an end never goes
+// without it.
 func (s scope) day(m *daySpec, end string) *dayRef {
 	if m == nil {
 		return nil
@@ -62,7 +65,8 @@ func (s scope) dateForm(pos yamlfile.Pos, form string, r ref) string {
 	return form
 }
 
-// timeForm checks a form of a moment against the source's type, as dateForm does.
+// timeForm checks a form of a moment against the source's type, as dateForm does. Only forms with
+// an offset are known: a local time is no moment, twice a year not even one of two.
 func (s scope) timeForm(pos yamlfile.Pos, form string, r ref) string {
 	if r.typ == nil {
 		return form
@@ -95,6 +99,7 @@ func (s scope) formClass(pos yamlfile.Pos, form string, r ref) {
 }
 
 // moment compiles a point in time: from a moment, or from a day at whose Danish midnight it lies.
+// nil where the mapping has none: then ce_time, else the arrival.
 func (s scope) moment(m *momentSpec) *momentRef {
 	if m == nil {
 		return nil
@@ -115,7 +120,7 @@ func (s scope) moment(m *momentSpec) *momentRef {
 }
 
 // column compiles one line: where the value comes from, then what is done with it, by the type
-// wanted.
+// wanted. A column with a fault is compiled as far as it goes; the program is thrown away then.
 func (s scope) column(name string, target schemas.Column, m *columnSpec) column {
 	col := column{name: name, target: target, factor: ratio{1, 1}, days: m.Days, with: m.With}
 	s.source(&col, m)
@@ -123,6 +128,7 @@ func (s scope) column(name string, target schemas.Column, m *columnSpec) column 
 		return col
 	}
 	s.verbs(&col, m)
+	s.named(&col, m)
 	if m.Default != "" {
 		v, err := constantOf(target, m.Default)
 		if err != nil {
@@ -133,7 +139,8 @@ func (s scope) column(name string, target schemas.Column, m *columnSpec) column 
 	return col
 }
 
-// source finds the one place that a column's value comes from.
+// source finds the one place that a column's value comes from, and binds its fields. A constant is
+// made here, once, and checked as a value of the column.
 func (s scope) source(col *column, m *columnSpec) {
 	sources := 0
 	for _, x := range []struct {
@@ -166,7 +173,8 @@ func (s scope) source(col *column, m *columnSpec) {
 	}
 }
 
-// constantCode checks a constant against its list: it needs no look-up per record.
+// constantCode checks a constant against its list: it needs no look-up per record. The code's last
+// row counts: a constant is of no date.
 func (s scope) constantCode(col *column, m *columnSpec) {
 	if list := col.target.List; list != "" {
 		if _, ok := s.c.lists.Lookup(list, m.Constant, schemas.Open); !ok {
@@ -175,7 +183,8 @@ func (s scope) constantCode(col *column, m *columnSpec) {
 	}
 }
 
-// verbs checks that each verb fits the type wanted and the type of the source.
+// verbs checks that each verb fits the type wanted and the type of the source. A verb that would be
+// passed over is an error: its author meant something by it.
 func (s scope) verbs(col *column, m *columnSpec) {
 	typ := col.target.Type
 	number := typ == schemas.Int || typ == schemas.Decimal
@@ -244,9 +253,7 @@ func (s scope) texts(col *column, m *columnSpec) {
 	if list != "" && !s.c.lists.Has(list) {
 		s.c.fail(m.Pos, "column %s: there is no code list %s", col.name, list)
 	}
-	if m.Lookup != "" && !s.c.lists.HasLocal(s.c.p.system, m.Lookup) {
-		s.c.fail(m.Pos, "lookup %s: the list lokal has no such part for %s", m.Lookup, s.c.p.system)
-	}
+	s.translations(col, m)
 	if m.Ukendt != "" && s.c.oneOf(m.Pos, "ukendt", m.Ukendt, []string{"park", "behold"}) {
 		col.keep = m.Ukendt == "behold"
 	}
@@ -254,6 +261,41 @@ func (s scope) texts(col *column, m *columnSpec) {
 		r := s.ref(m.Pos, m.At)
 		col.at = &dayRef{ref: r, form: s.dateForm(m.Pos, m.Date, r)}
 	}
+}
+
+// translations checks the rows of lokal that a column reads: there are some, and each leads to a
+// code that the column's own list has on some day.
+func (s scope) translations(col *column, m *columnSpec) {
+	if m.Lookup == "" {
+		return
+	}
+	system, list := s.c.p.system, col.target.List
+	rows := s.c.lists.Locals(system, m.Lookup)
+	if len(rows) == 0 {
+		s.c.fail(m.Pos, `lookup %s: the list lokal has no rows for %s: add rows `+
+			`"%s;%s;<code>;<standard>;;;o" to codes/lokal.csv`, m.Lookup, system, system, m.Lookup)
+	}
+	for _, row := range rows {
+		if _, ok := s.c.lists.Lookup(list, row.Code, schemas.Open); !ok && s.c.lists.Has(list) {
+			s.c.errs = append(s.c.errs, fmt.Errorf(
+				"%s: standard %q is no code of the list %s on any day (%s, lookup %s)", row.Place,
+				row.Code, list, m.Pos, m.Lookup))
+		}
+	}
+}
+
+// named checks the verbs that a column's name asks for (model.md section 1, Person key and Local
+// ids): every cpr and *_cpr is a personal number, every *_id a local id.
+func (s scope) named(col *column, m *columnSpec) {
+	text := col.target.Type == schemas.String
+	switch name := col.name; {
+	case text && !m.CPR && (name == "cpr" || strings.HasSuffix(name, "_cpr")):
+		s.c.fail(m.Pos, "column %s is a personal number: want cpr: true", name)
+	case text && !m.ID && strings.HasSuffix(name, "_id"):
+		s.c.fail(m.Pos, "column %s is a local id, <system>:<id>: want id: true", name)
+	}
+	number := col.target.Type == schemas.Int || col.target.Type == schemas.Decimal
+	col.duration = number && (col.name == "minutter" || strings.HasPrefix(col.name, "minutter_"))
 }
 
 // numbers compiles the verbs of a number. A text needs a form, a number of the source has none;
@@ -290,7 +332,7 @@ func (s scope) numbers(col *column, m *columnSpec) {
 	}
 }
 
-// ratio reads a factor of the file, exact.
+// ratio reads a factor of the file, exact: a decimal fraction would round before the value does.
 func (s scope) ratio(pos yamlfile.Pos, text string) ratio {
 	r, ok := parseRatio(text)
 	if !ok {
@@ -299,7 +341,8 @@ func (s scope) ratio(pos yamlfile.Pos, text string) ratio {
 	return r
 }
 
-// booleans compiles a truth: of the source's own, or of two sets of codes.
+// booleans compiles a truth: of the source's own, or of two sets of codes. A code of neither set
+// parks the record; there is no "else".
 func (s scope) booleans(col *column, m *columnSpec) {
 	r := col.refs[0]
 	if len(m.Boolean) == 0 {
@@ -315,7 +358,8 @@ func (s scope) booleans(col *column, m *columnSpec) {
 	}
 }
 
-// constantOf is a constant as the column's type.
+// constantOf is a constant as the column's type: a code or text as it stands, a whole number, true
+// or false, yyyy-mm-dd, a decimal with a dot. The error says what is wrong, without place.
 func constantOf(target schemas.Column, text string) (avro.Value, error) {
 	switch target.Type {
 	case schemas.String:

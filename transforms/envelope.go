@@ -3,6 +3,7 @@ package transforms
 import (
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -28,7 +29,8 @@ const (
 	daysAhead = 1
 )
 
-// timeAhead is how far a ce_time may lie after the arrival: a statement of the future would win over all that come.
+// timeAhead is how far a ce_time may lie after the arrival: a statement of the future would win
+// over all that come.
 const timeAhead = schemas.Instant(24 * 60 * 60 * 1_000_000)
 
 // maxHeader is how long one of our headers may be, in bytes; others are kept whatever their length.
@@ -178,8 +180,7 @@ func (e *envelope) check(t *topic, r *Record) {
 		e.reject(headerID, "send the event's id", "is missing")
 	}
 	if !e.ofTopic {
-		e.reject(headerType, "send the event of the topic: "+t.event,
-			"is missing or not the event of this topic")
+		e.findings = append(e.findings, OtherEvent(t.system.name, t.system.events))
 	}
 	if e.time > r.Arrived+timeAhead {
 		e.reject(headerTime, "set the sender's clock", "lies more than a day after the arrival")
@@ -198,6 +199,15 @@ func (e *envelope) check(t *topic, r *Record) {
 		return
 	}
 	e.named = strings.TrimPrefix(rest, "/")
+}
+
+// OtherEvent is the finding of a record whose ce_type is missing or no event of its topic; events
+// is what the system has.
+func OtherEvent(system schemas.System, events []string) *schemas.Finding {
+	return schemas.Reject(schemas.CodeEnvelope, headerType,
+		"send an event of "+string(system)+", each in its own topic: "+
+			strings.Join(append(slices.Sorted(slices.Values(events)), schemas.ControlEvent), ", "),
+		"is missing or not the event of this topic")
 }
 
 // appendHeaders writes [[name, value in base64] …].

@@ -3,6 +3,7 @@ package transforms
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"strings"
 
@@ -47,7 +48,8 @@ func (c *Catalog) Judge(dst []schemas.Row, r *Record) ([]schemas.Row, error) {
 }
 
 // judge goes through the checks in order. What is found goes to the machine; an error is a bad
-// world.
+// world. Each check rests on those before it, so the first that fails ends them: a record of
+// unknown sender is not decoded.
 func (v *verdict) judge() error {
 	v.raw()
 	if v.t == nil {
@@ -96,7 +98,8 @@ func (v *verdict) park(f *schemas.Finding) {
 	v.m.findings = append(v.m.findings, f)
 }
 
-// raw appends ordinal 0 with what is known before anything is read.
+// raw appends ordinal 0 with what is known before anything is read: whatever comes after, the
+// record is in the journal, whole (invariant 1).
 func (v *verdict) raw() {
 	row := schemas.Row{Stream: v.r.Stream, Offset: v.r.Offset, Arrived: v.r.Arrived,
 		Leverance: v.r.Arrived.Day(),
@@ -209,9 +212,7 @@ const frameLength = 5
 func (v *verdict) frame() ([]byte, error) {
 	b := v.r.Value
 	if len(b) < frameLength || b[0] != 0 {
-		v.park(schemas.Reject(schemas.CodeSchema, "",
-			"write a zero, the schema's id in four bytes, then Avro",
-			"the value has no registry framing"))
+		v.park(unframed(v.t.schema, b))
 		return nil, nil
 	}
 	p, f, err := v.c.plan(v.t, binary.BigEndian.Uint32(b[1:]))
@@ -222,6 +223,32 @@ func (v *verdict) frame() ([]byte, error) {
 		v.park(f)
 	}
 	return b[frameLength:], err
+}
+
+// unframed is the finding of a value without framing. A feed publishes an event that cannot be
+// encoded as it is, so JSON is told what is wrong with it by the topic's schema.
+func unframed(schema *avro.Schema, value []byte) *schemas.Finding {
+	if json.Valid(value) {
+		if _, f := EncodeEvent(schema, value); f != nil {
+			return f
+		}
+	}
+	return schemas.Reject(schemas.CodeSchema, "",
+		"write a zero, the schema's id in four bytes, then Avro",
+		"the value has no registry framing")
+}
+
+// EncodeEvent turns the data of a structured CloudEvent into Avro by the schema of its topic, for
+// those who feed or check a file of events. The finding is the one that Judge gives of the same
+// data without framing.
+func EncodeEvent(schema *avro.Schema, data []byte) ([]byte, *schemas.Finding) {
+	b, err := avro.EncodeJSON(schema, data)
+	if err == nil {
+		return b, nil
+	}
+	f := malformed(err)
+	f.Path, f.Mend = strings.TrimSuffix("data."+f.Path, "."), "send what the event's schema says"
+	return nil, f
 }
 
 // unit has a parser make a record of a file's unit, then maps it like any other.
@@ -282,7 +309,8 @@ func malformed(err error) *schemas.Finding {
 		"write the record by the schema whose id it carries", "%s", f.Rule)
 }
 
-// settle writes the verdict to the rows. Findings of a record that is not parked are warnings.
+// settle writes the verdict to the rows. Findings of a record that is not parked are warnings. The
+// digest is of the value, by which a duplicate is told from another event of the same id.
 func (v *verdict) settle() {
 	sum := sha256.Sum256(v.r.Value)
 	for i := v.first; i < len(v.rows); i++ {

@@ -3,7 +3,6 @@ package transforms
 import (
 	"bytes"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/flis-dk/flis/schemas"
@@ -11,7 +10,8 @@ import (
 	"github.com/flis-dk/flis/schemas/codes"
 )
 
-// maxFindings bounds what is said of one record.
+// maxFindings bounds what is said of one record: a document of 10,000 bad items is told of eight,
+// and the journal's row stays small (invariant 11).
 const maxFindings = 8
 
 // machine runs a program over one record. It holds scratch space and is used by one goroutine at a
@@ -65,7 +65,7 @@ func (m *machine) note(code schemas.Code, r ref, mend, rule string) {
 	}
 }
 
-// path is the field's place in the source's own names, items by index.
+// path is the field's place in the source's own names, items by index from 0: ydelser[2].lov.
 func (m *machine) path(r ref) string {
 	if !r.item {
 		return r.path
@@ -77,7 +77,7 @@ func (m *machine) path(r ref) string {
 	return p + "." + r.path
 }
 
-// get is the value of a bound path, null where the record has none.
+// get is the value of a bound path, null where the record has none. It holds until the next item.
 func (m *machine) get(r *ref) *avro.Value {
 	if r.item {
 		return &m.item[r.slot]
@@ -115,7 +115,8 @@ func (m *machine) grow(write func([]byte) []byte) []byte {
 	return grown[:len(grown):len(grown)]
 }
 
-// test says whether a condition holds; that without fields always does.
+// test says whether a condition holds; that without fields always does, so a target without `when`
+// takes every record.
 func (m *machine) test(t test) bool {
 	for i := range t {
 		if !m.equal(&t[i]) {
@@ -204,7 +205,8 @@ func (m *machine) missing(r ref) {
 	m.park(schemas.CodeMapping, r, "send the field", "is missing and needed")
 }
 
-// number reads a value as an exact number.
+// number reads a value as an exact number. A double is taken by its shortest decimal text: what the
+// sender wrote, not what binary made of it. Minutes below zero are no time (named).
 func (m *machine) number(c *column, r *ref) (n number, null, ok bool) {
 	v := m.get(r)
 	if v.Null {
@@ -221,6 +223,10 @@ func (m *machine) number(c *column, r *ref) (n number, null, ok bool) {
 	if !ok {
 		m.park(schemas.CodeMapping, *r, "send a number in the agreed form",
 			"is no number of the agreed form")
+	}
+	if ok && c.duration && n.mantissa < 0 {
+		m.park(schemas.CodeMapping, *r, "send a length of time of zero or more", "is below zero")
+		ok = false
 	}
 	return n, false, ok
 }
@@ -267,7 +273,7 @@ func (m *machine) raw(c *column, at schemas.Day) (avro.Value, bool) {
 	return m.evalNumber(c)
 }
 
-// evalBoolean takes the source's own truth, or that of a code.
+// evalBoolean takes the source's own truth, or that of a code; null stays null.
 func (m *machine) evalBoolean(c *column) (avro.Value, bool) {
 	v := *m.get(&c.refs[0])
 	if c.boolean == nil || v.Null {
@@ -357,7 +363,7 @@ func (m *machine) minutes(c *column) (n number, null, ok bool) {
 }
 
 // evalText makes a text: taken or joined, checked as a personal number, looked up, given the
-// system's name.
+// system's name, in this order. An empty text is a text; only null is none.
 func (m *machine) evalText(c *column, at schemas.Day) (avro.Value, bool) {
 	null := avro.Value{Null: true}
 	text := m.textOf(&c.refs[0])
@@ -414,7 +420,8 @@ func (m *machine) join(c *column) []byte {
 const cprLength = 10
 
 // cpr drops the hyphen and checks ^[0-9A-Z]{10}$; nil where it does not hold, or the number is all
-// zeros.
+// zeros. No check digit and no date: numbers of today have none, and eCPR has letters (model.md
+// section 1, Person key).
 func (m *machine) cpr(text []byte) []byte {
 	if len(text) == cprLength+1 && text[6] == '-' {
 		with := text
@@ -429,78 +436,6 @@ func (m *machine) cpr(text []byte) []byte {
 		}
 	}
 	return text
-}
-
-// unknown is the standard code of what a kept look-up does not know (design.md section 6, Mapping).
-const unknown = "ukendt" // the standard code of what a kept look-up does not know
-
-// code translates a vendor's code and checks the standard one, as of a day.
-func (m *machine) code(c *column, text []byte, at schemas.Day) ([]byte, bool) {
-	if c.at != nil {
-		d, null, ok := m.dayAt(&c.at.ref, c.at.form)
-		if !ok {
-			return nil, false
-		}
-		if !null {
-			at = d
-		}
-	}
-	if at == schemas.Always || c.anyDay {
-		at = schemas.Open // the code at any time
-	}
-	if x, ok := m.codes[c][string(text)]; ok && (c.anyDay || x.from <= at && at < x.to) {
-		return x.standard, true
-	}
-	x, known := m.ask(c, text, at)
-	switch {
-	case known:
-		m.keepCode(c, text, x)
-		return x.standard, true
-	case !c.keep:
-		m.park(schemas.CodeCode, c.path(), "send a code of the list, or have the code added to it",
-			"is no code of "+listName(c)+" on that day")
-		return nil, false
-	}
-	m.warned = true
-	m.note(schemas.CodeCode, c.path(), "have the code added to the list",
-		"is no code of "+listName(c)+", kept")
-	if c.lookup != "" {
-		return []byte(unknown), true
-	}
-	return text, true
-}
-
-// listName is what a finding calls the list: the vendor's own and the standard one.
-func listName(c *column) string {
-	if c.lookup != "" {
-		return c.lookup + " → " + c.target.List
-	}
-	return c.target.List
-}
-
-// ask looks a code up: translates it where the column says so, and checks the standard one.
-func (m *machine) ask(c *column, text []byte, at schemas.Day) (known, bool) {
-	x := known{standard: bytes.Clone(text), from: schemas.Always, to: schemas.Open}
-	if c.lookup != "" {
-		key := strings.Join([]string{string(m.system), c.lookup, string(text)},
-			schemas.KeySeparator)
-		e, ok := m.lists.Lookup("lokal", key, at)
-		if !ok {
-			return x, false
-		}
-		x = known{[]byte(e.Code), e.From, e.To}
-	}
-	e, ok := m.lists.Lookup(c.target.List, string(x.standard), at)
-	x.from, x.to = max(x.from, e.From), min(x.to, e.To)
-	return x, ok
-}
-
-// keepCode remembers an answer: there are no more of them than codes in the lists.
-func (m *machine) keepCode(c *column, text []byte, x known) {
-	if m.codes[c] == nil {
-		m.codes[c] = map[string]known{}
-	}
-	m.codes[c][string(text)] = x
 }
 
 // appendKey joins key columns; false where a text holds the separator or is no UTF-8.

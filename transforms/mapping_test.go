@@ -2,6 +2,7 @@ package transforms_test
 
 import (
 	"maps"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,17 +17,16 @@ import (
 )
 
 const probeSchema = `{"type": "record", "name": "sag", "namespace": "dk.flis.raw.probe", "fields": [
-  {"name": "id", "type": "long"}, {"name": "cpr", "type": "string"}, {"name": "kom",
-  "type": "string"},
-  {"name": "day", "type": "string"}, {"name": "kind", "type": "string"}, {"name": "on",
-  "type": "boolean"},
-  {"name": "half", "type": "double"}, {"name": "hours", "type": "string"}, {"name": "maybe",
-  "type": ["null", "string"], "default": null},
-  {"name": "born", "type": {"type": "int", "logicalType": "date"}},
-  {"name": "when", "type": {"type": "long", "logicalType": "timestamp-millis"}},
-  {"name": "list", "type": {"type": "array", "items": {"type": "record", "name": "it",
-  "fields": [{"name": "x", "type": "string"}]}}},
-  {"name": "rest", "type": {"type": "map", "values": "string"}}]}`
+  {"name": "id", "doc": "d", "type": "long"}, {"name": "cpr", "doc": "d", "type": "string"},
+  {"name": "kom", "doc": "d", "type": "string"}, {"name": "day", "doc": "d", "type": "string"},
+  {"name": "kind", "doc": "d", "type": "string"}, {"name": "on", "doc": "d", "type": "boolean"},
+  {"name": "half", "doc": "d", "type": "double"}, {"name": "hours", "doc": "d", "type": "string"},
+  {"name": "maybe", "doc": "d", "type": ["null", "string"], "default": null},
+  {"name": "born", "doc": "d", "type": {"type": "int", "logicalType": "date"}},
+  {"name": "when", "doc": "d", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+  {"name": "list", "doc": "d", "type": {"type": "array", "items": {"type": "record", "name": "it",
+  "fields": [{"name": "x", "doc": "d", "type": "string"}]}}},
+  {"name": "rest", "doc": "d", "type": {"type": "map", "values": "string"}}]}`
 
 const probeDataset = `{"type": "record", "name": "ting", "namespace": "dk.flis.domaene.proeve",
   "doc": "d", "slags": "tilstand",
@@ -41,13 +41,17 @@ const probeDataset = `{"type": "record", "name": "ting", "namespace": "dk.flis.d
  {"name": "dag", "doc": "d", "type": ["null", {"type": "int", "logicalType": "date"}],
   "default": null},
  {"name": "tid", "doc": "d", "type": ["null", {"type": "long",
-  "logicalType": "timestamp-micros"}], "default": null}]}`
+  "logicalType": "timestamp-micros"}], "default": null},
+ {"name": "minutter", "doc": "d", "type": ["null", "int"], "default": null},
+ {"name": "anden_cpr", "doc": "d", "type": ["null", "string"], "default": null},
+ {"name": "sag_id", "doc": "d", "type": ["null", "string"], "default": null}]}`
 
 const probeList = "kode;navn;gyldig_fra;gyldig_til;efterfoelger;kilde\n" +
 	"a;A;2020-01-01;2025-01-01;b;o\nb;B;2025-01-01;;;o\n"
 
 const probeLocal = "system;liste;kode;standard;gyldig_fra;gyldig_til;kilde\n" +
-	"probe;art;X;a;;2025-01-01;o\nprobe;art;X;b;2025-01-01;;o\n"
+	"probe;art;X;a;;2025-01-01;o\nprobe;art;X;b;2025-01-01;;o\n" +
+	"probe;ny;X;b;2030-01-01;;o\n"
 
 const probeMapping = `system: probe
 event: sag
@@ -104,22 +108,43 @@ func TestMappingLoads(t *testing.T) {
 	require.NotEqual(t, c.Fingerprint(), d.Fingerprint())
 }
 
-// TestBadMappings: each mistake is an error at load that names file, line and fault.
-func TestBadMappings(t *testing.T) {
-	column := func(line string) [2]string {
-		return [2]string{"      ting_id: {field: id, id: true}\n",
-			"      ting_id: {field: id, id: true}\n      " + line + "\n"}
-	}
-	for name, c := range map[string]struct {
-		change [2]string
-		want   string
-	}{
+// badMapping is a change of probeMapping, and the fault that it makes.
+type badMapping struct {
+	change [2]string
+	want   string
+}
+
+// addedColumn is a change that adds a column.
+func addedColumn(line string) [2]string {
+	return [2]string{"      ting_id: {field: id, id: true}\n",
+		"      ting_id: {field: id, id: true}\n      " + line + "\n"}
+}
+
+// badNames is what is not there, or is named otherwise.
+func badNames() map[string]badMapping {
+	return map[string]badMapping{
 		"unknown key": {[2]string{"event: sag", "event: sag\nflag: x"},
 			`sag.yaml:3: unknown key "flag"`},
-		"other name": {[2]string{"event: sag", "event: sager"}, "names probe.sager"},
-		"unknown field": {column("art: {field: sort}"),
+		"other system": {[2]string{"system: probe", "system: prob"},
+			"sag.yaml:1: system: prob does not fit the folder: want system: probe"},
+		"no system": {[2]string{"system: probe\n", ""}, "system and event are missing"},
+		"number without cpr": {addedColumn("anden_cpr: {field: cpr}"),
+			"sag.yaml:10: column anden_cpr is a personal number: want cpr: true"},
+		"id without id": {addedColumn("sag_id: {field: hours}"),
+			"sag.yaml:10: column sag_id is a local id, <system>:<id>: want id: true"},
+		"key without id": {[2]string{"ting_id: {field: id, id: true}", "ting_id: {field: id}"},
+			"column ting_id is a local id"},
+		"delete that never holds": {[2]string{"    columns:",
+			"    when: {kind: [A, P]}\n    delete: {kind: [P, S]}\n    columns:"},
+			`sag.yaml:6: delete: kind "S" can never hold: when does not let it through`},
+		"withdraw of what is absent": {[2]string{"    columns:",
+			"    absent: [maybe]\n    withdraw: {maybe: [S]}\n    columns:"},
+			"withdraw: maybe can never hold: the field is one of absent"},
+		"other name": {[2]string{"event: sag", "event: sager"},
+			"sag.yaml:1: event: sager does not fit the file: want event: sag"},
+		"unknown field": {addedColumn("art: {field: sort}"),
 			`sag.yaml:10: field "sort": the source schema has no such field`},
-		"unknown column": {column("farve: {field: kind}"),
+		"unknown column": {addedColumn("farve: {field: kind}"),
 			`sag.yaml:10: column "farve" is not of proeve.ting`},
 		"unknown dataset": {[2]string{"proeve.ting", "proeve.intet"},
 			`dataset "proeve.intet" is not of the standard model`},
@@ -133,8 +158,14 @@ func TestBadMappings(t *testing.T) {
 			"unused: id is used in line 9"},
 		"unused of nothing": {[2]string{"unused: [", "unused: [nix, "},
 			"unused: the source has no field nix"},
+	}
+}
+
+// badForms is forms that are missing or do not fit.
+func badForms() map[string]badMapping {
+	return map[string]badMapping{
 		"no form": {[2]string{", date: iso}", "}"},
-			`sag.yaml:7: date "": want one of iso`},
+			`sag.yaml:7: date is missing: want one of iso`},
 		"other form": {[2]string{"date: iso}", "date: is}"}, `date "is": want one of iso`},
 		"form of a number": {[2]string{"date: iso}", "date: epoch-days}"},
 			"field day is a string, want a long"},
@@ -142,43 +173,56 @@ func TestBadMappings(t *testing.T) {
 			"ende is said of an end only"},
 		"end without ende": {[2]string{"    columns:",
 			"    gyldig_til: {field: maybe, date: iso}\n    columns:"},
-			`ende "": want one of inclusive, exclusive`},
-		"form not needed": {column("dag: {field: born, date: iso}"),
+			`ende is missing: want one of inclusive, exclusive`},
+		"form not needed": {addedColumn("dag: {field: born, date: iso}"),
 			"is a date and needs no form"},
-		"time not needed": {column("tid: {field: when, time: epoch-millis}"), "needs no form"},
-		"two sources": {column("art: {field: kind, constant: a}"),
+		"time not needed": {addedColumn("tid: {field: when, time: epoch-millis}"), "needs no form"},
+		"two sources": {addedColumn("art: {field: kind, constant: a}"),
 			"want one of field, constant, join, sum, minutes"},
-		"no source":   {column("art: {lookup: art}"), "want one of field, constant"},
-		"verb misfit": {column("antal: {field: id, cpr: true}"), "cpr does not fit here"},
-		"date misfit": {column("antal: {field: id, date: iso}"), "date does not fit here"},
-		"number form": {column("beloeb: {field: hours}"), `number "": want one of dot`},
-		"number not needed": {column("beloeb: {field: id, number: dot}"),
+		"no source":   {addedColumn("art: {lookup: art}"), "want one of field, constant"},
+		"verb misfit": {addedColumn("antal: {field: id, cpr: true}"), "cpr does not fit here"},
+		"date misfit": {addedColumn("antal: {field: id, date: iso}"), "date does not fit here"},
+		"number form": {addedColumn("beloeb: {field: hours}"), `number is missing: want one of dot`},
+		"number not needed": {addedColumn("beloeb: {field: id, number: dot}"),
 			"is a long and needs no form"},
-		"number of boolean": {column("beloeb: {field: on}"),
+		"number of boolean": {addedColumn("beloeb: {field: on}"),
 			"field on is a boolean, want a number"},
-		"text of a double": {column("art: {field: half}"),
+		"text of a double": {addedColumn("art: {field: half}"),
 			"field half is a double, want text or integer"},
-		"text of a map":  {column("art: {field: rest}"), `field "rest" holds no single value`},
-		"text of a list": {column("art: {field: list}"), "want text or integer"},
-		"bad factor":     {column("antal: {field: id, factor: \"1/0\"}"), `factor "1/0"`},
-		"unquoted factor": {column("antal: {field: id, factor: 60}"),
+		"text of a map":  {addedColumn("art: {field: rest}"), `field "rest" holds no single value`},
+		"text of a list": {addedColumn("art: {field: list}"), "want text or integer"},
+		"bad factor":     {addedColumn("antal: {field: id, factor: \"1/0\"}"), `factor "1/0"`},
+		"unquoted factor": {addedColumn("antal: {field: id, factor: 60}"),
 			"60 is read as int: write it in quotes"},
-		"constant": {column("antal: {constant: x}"), "is no integer"},
-		"constant code": {column("art: {constant: z}"),
+	}
+}
+
+// badCodes is codes, constants and truths that are none.
+func badCodes() map[string]badMapping {
+	return map[string]badMapping{
+		"constant": {addedColumn("antal: {constant: x}"), "is no integer"},
+		"constant code": {addedColumn("art: {constant: z}"),
 			`constant "z" is no code of the list proeveart`},
-		"default": {column("antal: {field: id, default: x}"), "default:"},
-		"local list": {column("art: {field: kind, lookup: arter}"),
-			"the list lokal has no such part"},
-		"lookup misfit": {column("antal: {field: id, lookup: art}"),
+		"default": {addedColumn("antal: {field: id, default: x}"), "default:"},
+		"local list": {addedColumn("art: {field: kind, lookup: arter}"),
+			`sag.yaml:10: lookup arter: the list lokal has no rows for probe: add rows ` +
+				`"probe;arter;<code>;<standard>;;;o" to codes/lokal.csv`},
+		"lookup misfit": {addedColumn("antal: {field: id, lookup: art}"),
 			"lookup does not fit here"},
-		"ukendt": {column("art: {field: kind, ukendt: drop}"), `ukendt "drop"`},
-		"boolean": {column("sand: {field: kind}"),
+		"ukendt": {addedColumn("art: {field: kind, ukendt: drop}"), `ukendt "drop"`},
+		"boolean": {addedColumn("sand: {field: kind}"),
 			"field kind is a string, want a boolean"},
-		"boolean value": {column("sand: {field: kind, boolean: {J: maybe}}"),
+		"boolean value": {addedColumn("sand: {field: kind, boolean: {J: maybe}}"),
 			`boolean "maybe"`},
-		"minutes": {column("antal: {minutes: [when]}"),
+		"minutes": {addedColumn("antal: {minutes: [when]}"),
 			"minutes: want the start and the end"},
-		"with alone":      {column("art: {field: kind, with: x}"), "with does not fit here"},
+		"with alone": {addedColumn("art: {field: kind, with: x}"), "with does not fit here"},
+	}
+}
+
+// badWords is words of a file and of a target that do not go together.
+func badWords() map[string]badMapping {
+	return map[string]badMapping{
 		"form of kommune": {[2]string{"form: KOM4", "form: KOM5"}, `form "KOM5"`},
 		"kommune": {[2]string{"kommune: {field: kom, form: KOM4}",
 			"kommune: {national: true, field: kom}"}, "want field and form, or national alone"},
@@ -231,13 +275,31 @@ func TestBadMappings(t *testing.T) {
 		"snapshot count": {[2]string{"targets:",
 			"snapshot: {scope: {field: kind}, absent: gone, id: kind, datasets: [proeve.ting]}\ntargets:"},
 			"id and count go together"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			require.Contains(t, probeMapping, c.change[0])
-			_, _, err := probe(t, strings.Replace(probeMapping, c.change[0], c.change[1], 1), nil)
-			require.ErrorContains(t, err, c.want)
-			require.ErrorContains(t, err, "mappings/probe/sag.yaml:")
-		})
+	}
+}
+
+// TestBadMappings: each mistake is an error at load that names file, line and fault.
+func TestBadMappings(t *testing.T) {
+	for _, table := range []map[string]badMapping{badNames(), badForms(), badCodes(), badWords()} {
+		for name, c := range table {
+			t.Run(name, func(t *testing.T) {
+				require.Contains(t, probeMapping, c.change[0])
+				_, _, err := probe(t, strings.Replace(probeMapping, c.change[0], c.change[1], 1), nil)
+				require.ErrorContains(t, err, c.want)
+				require.ErrorContains(t, err, "mappings/probe/sag.yaml:")
+			})
+		}
+	}
+}
+
+// TestExamplesOfTheDocument: the mappings in docs/mapping.md are those that load.
+func TestExamplesOfTheDocument(t *testing.T) {
+	text, err := os.ReadFile("../docs/mapping.md")
+	require.NoError(t, err)
+	for _, name := range []string{"mappings/vitae/visitation.yaml", "mappings/kmd-nexus/housing.yaml"} {
+		mapping, err := transforms.Mappings.ReadFile(name)
+		require.NoError(t, err)
+		require.Contains(t, string(text), "```yaml\n"+string(mapping)+"```\n", name)
 	}
 }
 
@@ -250,9 +312,19 @@ func TestBadCatalogs(t *testing.T) {
 		"broken dataset": {"domain/proeve/ting.avsc", strings.Replace(probeDataset, "hel", "halv",
 			1),
 			"domain/proeve/ting.avsc: a state is written"},
+		"record of another name": {"systems/probe/sag.avsc", strings.Replace(probeSchema, `"sag"`,
+			`"Sag"`, 1), `systems/probe/sag.avsc:1: the record is named "Sag": want "sag", the event`},
+		"field without doc": {"systems/probe/sag.avsc", strings.Replace(probeSchema,
+			`"x", "doc": "d"`, `"x", "doc": " "`, 1),
+			"systems/probe/sag.avsc:10: field x has no doc"},
+		"standard of no list": {"codes/lokal.csv", strings.Replace(probeLocal, ";b;", ";B;", 1),
+			`codes/lokal.csv:3: standard "B" is no code of the list proeveart on any day ` +
+				`(mappings/probe/sag.yaml:10, lookup art)`},
 		"control of its own": {"mappings/probe/kontrol.yaml", probeMapping, "there is no schema"},
 	} {
-		_, _, err := probe(t, probeMapping, map[string]string{c[0]: c[1]})
+		mapping := strings.Replace(probeMapping, "kind, ", "", 1) +
+			"      art: {field: kind, lookup: art}\n"
+		_, _, err := probe(t, mapping, map[string]string{c[0]: c[1]})
 		require.ErrorContains(t, err, c[2], name)
 	}
 }
@@ -334,6 +406,10 @@ func TestVerbs(t *testing.T) {
 		{`antal: {constant: "5"}`, ``, "antal=5"},
 		{`antal: {field: maybe, number: dot, default: "0"}`, ``, "antal=0"},
 		{`antal: {minutes: [when, when]}`, ``, "antal=0"},
+		{`antal: {field: hours, number: dot}`, `hours="-1"`, "antal=-1"},
+		{`minutter: {field: hours, number: dot}`, `hours="-1"`, "MAPPING hours: is below zero"},
+		{`minutter: {sum: [id, born, id]}`, `id=30; born=-1`, "MAPPING born: is below zero"},
+		{`minutter: {field: hours, number: dot}`, `hours="0"`, "minutter=0"},
 		{`sand: {field: on}`, ``, "sand=true"},
 		{`sand: {field: kind, boolean: {X: "true", Y: "false"}}`, ``, "sand=true"},
 		{`sand: {field: kind, boolean: {X: "true", Y: "false"}}`, `kind="Z"`,
@@ -358,7 +434,11 @@ func TestVerbs(t *testing.T) {
 		{`art: {field: kind, lookup: art, at: born}`, `day="2025-06-01"`, "art=a"},
 		{`art: {field: kind}`, `kind="a"`, "art=a"},
 		{`art: {field: kind}`, `kind="a"; day="2025-06-01"`,
-			"CODE kind: is no code of proeveart on that day"},
+			"CODE kind: is no code of proeveart on that day (the code holds until 2025-01-01)"},
+		{`art: {field: kind, lookup: art}`, `day="2019-01-01"`, "CODE kind: is no code of " +
+			"art → proeveart on that day (a holds from 2020-01-01)"},
+		{`art: {field: kind, lookup: ny}`, `day="2025-06-01"`, "CODE kind: is no code of " +
+			"ny → proeveart on that day (the code holds from 2030-01-01)"},
 		{`art: {field: kind, at: always}`, `kind="a"; day="2025-06-01"`, "art=a"},
 		{`art: {field: kind, ukendt: behold}`, `kind="q"`,
 			"art=q CODE kind: is no code of proeveart, kept"},

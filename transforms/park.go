@@ -2,8 +2,8 @@ package transforms
 
 import "github.com/flis-dk/flis/schemas"
 
-// Park appends a record that was refused before it could be judged: bytes that are no record, or one that ended the
-// process. What the headers tell is kept.
+// Park appends a record that was refused before it could be judged: bytes that are no record, or
+// one that ended the process. What the headers tell is kept.
 func (c *Catalog) Park(dst []schemas.Row, r *Record, why *schemas.Finding) []schemas.Row {
 	m := c.machines.Get().(*machine)
 	defer c.machines.Put(m)

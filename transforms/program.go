@@ -163,6 +163,7 @@ type column struct {
 	with     string
 	form     string // of a date, a time or a number
 	days     int
+	duration bool // minutes of something: never below zero
 	factor   ratio
 	by       ref // factor by a code
 	factors  map[string]ratio

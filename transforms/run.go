@@ -7,7 +7,12 @@ import (
 	"github.com/flis-dk/flis/schemas/avro"
 )
 
-// run maps the record whose values the machine holds.
+// run maps the record whose values the machine holds. Snapshot rows come first: their order key is
+// then less than that of the members, which so win over what the snapshot takes back
+// (schemas/row.go). A record that gives nothing is one of three: ignored by the mapping's list, of
+// municipalities that have no agreement, or taken by no target, which parks it. Nothing is dropped
+// in silence (invariant 1). Where any row is at fault all are thrown away: settle cuts back to
+// ordinal 0.
 func (v *verdict) run() {
 	p, m := v.p.program, v.m
 	if !v.statement(p) {
@@ -47,13 +52,15 @@ func (v *verdict) run() {
 	}
 }
 
-// ignore is the outcome of a record that is left out by rule.
+// ignore is the outcome of a record that is left out by rule. It counts as received, so a seal of
+// the source still adds up.
 func (v *verdict) ignore() {
 	v.rows[v.first].Outcome = schemas.Ignored
 	v.m.note(schemas.CodeUnused, ref{}, "", "is left out by the mapping's list")
 }
 
-// ignored says whether one of the conditions holds.
+// ignored says whether one of the conditions holds. The mapping lists them one by one; within one,
+// every field must fit.
 func (v *verdict) ignored(tests []test) bool {
 	for _, t := range tests {
 		if v.m.test(t) {
@@ -79,7 +86,10 @@ func (v *verdict) hint(g *group) ref {
 	return ref{}
 }
 
-// statement reads what all rows of the record share. False after a fault.
+// statement reads what all rows of the record share: whose they are, when the source knew
+// (kilde_registreret), and what orders them (stated, then sequence). A record may speak for its
+// sender alone (invariant 6), but for sources that are national. Ordinal 0 is given the same times,
+// so that it sorts with its rows. False after a fault.
 func (v *verdict) statement(p *program) bool {
 	m := v.m
 	if p.kommune != nil && !p.national {
@@ -118,7 +128,10 @@ func (v *verdict) statement(p *program) bool {
 	return ok && !m.parked
 }
 
-// holder is the municipality that a field names.
+// holder is the municipality that a field names, by the mapping's form. HOLDER is of CPR: a code
+// that nobody holds today (Greenland, tax codes) drops the row and parks nothing (model.md section
+// 3.2, KOMKOD). Other forms park what is not known. The sender's own name is most often the one
+// asked for, so its answer is used again.
 func (v *verdict) holder(k *kommuneRef) (schemas.Kommunekode, bool) {
 	if k.national {
 		return schemas.National, true
@@ -149,7 +162,9 @@ func (v *verdict) holder(k *kommuneRef) (schemas.Kommunekode, bool) {
 	return code, ok
 }
 
-// snapshot appends one row per dataset, before the members.
+// snapshot appends one row per dataset, before the members, and keeps the scope for them. Without a
+// day it speaks of all time. One that spans several records needs their number: it takes effect
+// when so many members have landed.
 func (v *verdict) snapshot(s *snapshot) {
 	m := v.m
 	scope := m.eval(&s.scope, schemas.Open)
@@ -213,7 +228,8 @@ func (v *verdict) snapshots(s *snapshot, row schemas.Row) {
 	}
 }
 
-// owns says whether the system may speak for the municipality in the area.
+// owns says whether the system may speak for the municipality in the area, at any time: the close
+// cuts rows to the time that the agreement gives it.
 func (v *verdict) owns(k schemas.Kommunekode, area schemas.Area) bool {
 	for i, all := 0, v.c.agreements.Of(v.t.system.name, k); i < len(all); i++ {
 		if all[i].Area == area {
@@ -223,7 +239,7 @@ func (v *verdict) owns(k schemas.Kommunekode, area schemas.Area) bool {
 	return false
 }
 
-// row is a domain row with what all of the record share.
+// row is a domain row with what all of the record share. Strings are the raw row's own: no copies.
 func (v *verdict) row() schemas.Row {
 	raw := &v.rows[v.first]
 	return schemas.Row{Stream: raw.Stream, Offset: raw.Offset, System: raw.System,
@@ -270,7 +286,8 @@ func (v *verdict) items(array int, do func()) bool {
 	return m.index > 0
 }
 
-// targets runs the targets of a record or item; false when none takes it.
+// targets runs the targets of a record or item, every one that takes it: one event may feed several
+// datasets, or one of them twice (the two phases of a home). False when none takes it.
 func (v *verdict) targets(g *group) bool {
 	taken := false
 	for i := range g.targets {
@@ -283,7 +300,8 @@ func (v *verdict) targets(g *group) bool {
 	return taken
 }
 
-// takes says whether the target is about this record or item.
+// takes says whether the target is about this record or item: `present` fields are there, `absent`
+// ones are null, `when` holds.
 func (v *verdict) takes(t *target) bool {
 	for i := range t.present {
 		if v.m.get(&t.present[i]).Null {
@@ -298,7 +316,9 @@ func (v *verdict) takes(t *target) bool {
 	return v.m.test(t.when)
 }
 
-// target appends what one target says of the record or item.
+// target appends what one target says of the record or item. A delete reads the key alone: the rest
+// of a record that is to go may be in any state. An interval without a day says nothing, and is no
+// fault: so a person who moved in on the day of the decision never waited.
 func (v *verdict) target(t *target) {
 	m := v.m
 	row := v.row()
@@ -331,7 +351,9 @@ func (v *verdict) target(t *target) {
 	v.statementOf(t, &row, at)
 }
 
-// place finds the municipality of the row; false where the row is dropped or the record parked.
+// place finds the municipality of the row; false where the row is dropped or the record parked. A
+// national source speaks of municipalities that have not joined: their rows are dropped and
+// counted. From any other source a row without agreement parks the record (invariant 6).
 func (v *verdict) place(t *target, row *schemas.Row) bool {
 	if t.kommune != nil {
 		k, ok := v.holder(t.kommune)
@@ -353,7 +375,9 @@ func (v *verdict) place(t *target, row *schemas.Row) bool {
 	return false
 }
 
-// interval reads the valid time. at is the day for dated look-ups. ok false: a fault is noted.
+// interval reads the valid time into the row, [From, To) in Danish days. at is the day for dated
+// look-ups: the start, as a code is chosen by the law of that day (model.md section 1, Code). ok
+// false: a fault is noted.
 func (v *verdict) interval(t *target, row *schemas.Row) (at schemas.Day, ok bool) {
 	m := v.m
 	from, null, ok := m.dayAt(&t.from.ref, t.from.form)
@@ -388,7 +412,8 @@ func (v *verdict) interval(t *target, row *schemas.Row) (at schemas.Day, ok bool
 	return from, true
 }
 
-// remove appends the delete of a key over all time.
+// remove appends the delete of a key over all time. Codes of the key are looked up at any date: the
+// record's own may be missing.
 func (v *verdict) remove(t *target, row *schemas.Row) {
 	m := v.m
 	m.values = sized(m.values, len(t.columns))
@@ -399,7 +424,9 @@ func (v *verdict) remove(t *target, row *schemas.Row) {
 	v.keyed(t.dataset, row)
 }
 
-// statementOf appends an upsert, a replace with its upsert, or the delete of a segment.
+// statementOf appends an upsert, a replace with its upsert, or the delete of a segment. The payload
+// is the domain record in Avro without framing, written to the verdict's buffer; a buffer that
+// grows leaves earlier payloads where they are.
 func (v *verdict) statementOf(t *target, row *schemas.Row, at schemas.Day) {
 	m := v.m
 	m.values = sized(m.values, len(t.columns))
@@ -427,7 +454,8 @@ func (v *verdict) statementOf(t *target, row *schemas.Row, at schemas.Day) {
 	}
 }
 
-// keyed makes the key of the machine's values and appends the row; false after a fault.
+// keyed makes the key of the machine's values and appends the row; false after a fault. A key is
+// texts joined by schemas.KeySeparator, so no text of it may hold one.
 func (v *verdict) keyed(d *dataset, row *schemas.Row) bool {
 	m := v.m
 	if m.parked {
@@ -444,7 +472,8 @@ func (v *verdict) keyed(d *dataset, row *schemas.Row) bool {
 	return true
 }
 
-// replace puts the row that empties the key's timeline before the upsert at index i, once per key.
+// replace puts the row that empties the key's timeline before the upsert at index i, once per key:
+// a second one would hide what the first upsert of the same record said.
 func (v *verdict) replace(i int) {
 	up := v.rows[i]
 	for j := v.first + 1; j < i; j++ {
@@ -459,7 +488,8 @@ func (v *verdict) replace(i int) {
 	v.append(&up)
 }
 
-// tombstone judges a null value: what the mapping says of the record's key.
+// tombstone judges a null value: what the mapping says of the record's key. A mapping that says
+// nothing of null values parks them, since a log that compacts sends them for reasons of its own.
 func (v *verdict) tombstone() {
 	m := v.m
 	if v.t.program == nil || len(v.t.program.tombstones) == 0 {
@@ -479,7 +509,9 @@ func (v *verdict) tombstone() {
 	}
 }
 
-// bury does what one line of `tombstone` says with the record's key.
+// bury does what one line of `tombstone` says with the record's key: a snapshot without members, or
+// the delete of the key. The municipality is that of the header flis_kommune: a null value names
+// none.
 func (v *verdict) bury(t *tombstone) {
 	m, row := v.m, v.row()
 	row.From, row.To, row.Kommune = schemas.Always, schemas.Open, v.kommune

@@ -45,9 +45,9 @@ targets:
     each: list
     gyldig_fra: {field: .day, date: iso}
     columns:
-      ting_id: {join: [.id, x], with: "-"}
+      ting_id: {join: [.id, x], with: "-", id: true}
 `, from + `, "kind": "W", "list": [{"x": "a"}, {"x": "b"}]`,
-			`2 upsert accepteret kommune=0101 dataset=proeve.ting key="7-b"`},
+			`2 upsert accepteret kommune=0101 dataset=proeve.ting key="probe:7-b"`},
 		"absent": {head + `unused: [cpr, kind, on, half, hours, born, when, list, rest]
 targets:
   - dataset: proeve.ting
@@ -89,7 +89,7 @@ targets:
     scope: {join: [.id, x], with: "/"}
     gyldig_fra: {field: .day, date: iso}
     columns:
-      ting_id: {join: [.id, x], with: "-"}
+      ting_id: {join: [.id, x], with: "-", id: true}
 `
 
 // TestItemSnapshots: each item takes back what its own scope said, before all members; not where
@@ -98,11 +98,11 @@ func TestItemSnapshots(t *testing.T) {
 	for kind, want := range map[string]string{
 		"W": `1 snapshot accepteret kommune=0101 dataset=proeve.ting key="" scope="7/a" [2024-06-01, open)
 2 snapshot accepteret kommune=0101 dataset=proeve.ting key="" scope="7/b" [2024-06-01, open)
-3 upsert accepteret kommune=0101 dataset=proeve.ting key="7-a" scope="7/a" [2024-06-01, open)
-4 upsert accepteret kommune=0101 dataset=proeve.ting key="7-b" scope="7/b" [2024-06-01, open)
+3 upsert accepteret kommune=0101 dataset=proeve.ting key="probe:7-a" scope="7/a" [2024-06-01, open)
+4 upsert accepteret kommune=0101 dataset=proeve.ting key="probe:7-b" scope="7/b" [2024-06-01, open)
 `,
-		"V": `1 upsert accepteret kommune=0101 dataset=proeve.ting key="7-a" scope="7/a" [2024-06-01, open)
-2 upsert accepteret kommune=0101 dataset=proeve.ting key="7-b" scope="7/b" [2024-06-01, open)
+		"V": `1 upsert accepteret kommune=0101 dataset=proeve.ting key="probe:7-a" scope="7/a" [2024-06-01, open)
+2 upsert accepteret kommune=0101 dataset=proeve.ting key="probe:7-b" scope="7/b" [2024-06-01, open)
 `,
 	} {
 		catalog, _, err := probe(t, fmt.Sprintf(itemSnapshots, kind), nil)

@@ -104,8 +104,8 @@ def one_filter(where, name, kind, values):
 
 
 class Check:
-    def __init__(self, root, manifest):
-        """manifest: see read_tables.py."""
+    def __init__(self, root, manifest, full=True):
+        """manifest: see read_tables.py. full: all filters on the largest tables, too."""
         self.differences, self.done, self.root = [], collections.Counter(), root
         with open(manifest, encoding="utf-8") as f:
             tables = json.load(f, parse_float=decimal.Decimal)["tables"]
@@ -115,7 +115,7 @@ class Check:
         self.found = {os.path.relpath(d, root) for d, folders, _ in os.walk(root) if "_delta_log" in folders}
         for path in sorted(self.found ^ set(self.listed)):
             self.differences.append("%s: is not %s" % (path, "in the manifest" if path in self.found else "on disk"))
-        self.full = self.fullest()
+        self.full = self.fullest() if full else set()
 
     def fullest(self):
         """Of the tables that differ by municipality only, the one with most rows: it gets every filter."""

@@ -66,10 +66,6 @@ def listed(table, rows):
     rows[0]["leverance"] = "1999-12-31"
 
 
-def lost(table, rows):
-    rows.pop()
-
-
 def kept(table, rows):
     """A replaced file stays in the log."""
     for name in glob.glob(table + "/_delta_log/*.json"):
@@ -85,10 +81,6 @@ def column_type(table, rows):
                                                '"name":"leverance","nullable":false,"type":"string"')))
 
 
-def flat(table, rows):
-    shutil.rmtree(table + "/_delta_log")
-
-
 def bound(which, text):
     return stats(lambda s: s[which].update(leverance=text))
 
@@ -97,23 +89,36 @@ def bound(which, text):
 MISTAKES = {
     "another value in a file": (value, EVERY),
     "another value in the rows to expect": (listed, EVERY),
-    "a row too few to expect": (lost, EVERY),
     "a replaced file that stays": (kept, EVERY),
     "size 10 bytes more": (size(10), ("files", "delta-rs", "Polars")),
-    "size one byte less": (size(-1), ("files",)),
     "a least value too great": (bound("minValues", "9999-12-30"), ("files", "delta-rs", "delta-rs SQL", "DuckDB", "Polars")),
     "a greatest value too small": (bound("maxValues", "1900-01-01"), ("files", "delta-rs", "delta-rs SQL", "DuckDB", "Polars")),
     "a wrong count of nulls": (stats(lambda s: s["nullCount"].update(gyldig_til=1 + s["nullCount"]["gyldig_til"])), ("files",)),
     "a wrong count of rows": (stats(lambda s: s.update(numRecords=1 + s["numRecords"])), ("files",)),
-    "a date that the log calls a string": (column_type, ("delta-rs",)),
+    "a date that the log calls a string": (column_type, ("files", "Polars")),
 }
 
+FILTERED = {"a least value too great", "a greatest value too small"}  # seen by filters alone
 
-def seen(root, manifest):
+
+@contextlib.contextmanager
+def quiet():
+    """Without the standard error of Rust readers that panic."""
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
+def seen(root, manifest, full):
     """The readers that report a difference."""
     out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        read_tables.main(root, manifest)
+    with contextlib.redirect_stdout(out), quiet():
+        read_tables.main(root, manifest, full)
     return {line.split(":")[0] for line in out.getvalue().splitlines()}
 
 
@@ -132,7 +137,7 @@ def main(root, manifest):
                 plant(os.path.join(d, path), mine[-1]["rows"])
             with open(d + "/manifest.json", "w", encoding="utf-8") as f:
                 json.dump({"tables": mine}, f)
-            got = seen(d, d + "/manifest.json")
+            got = seen(d, d + "/manifest.json", name in FILTERED)
         if (not plant and got) or not set(readers) <= got:
             missed += 1
             print("%s: seen by %s, want %s" % (name, ", ".join(sorted(got)) or "none", ", ".join(readers) or "none"))

@@ -43,11 +43,22 @@ const everyKommune = "alle"
 const defaultDeadline = "05:30"
 
 // cprForAll is the agreements of an installation that has none: CPR for every municipality.
-var cprForAll = agreementEntry{Kommune: everyKommune, Area: "borger", System: "cpr", Proof: string(schemas.ProofFile),
-	Calendar: string(schemas.Weekdays)}
+var cprForAll = agreementEntry{
+	Kommune:  everyKommune,
+	Area:     "borger",
+	System:   "cpr",
+	Proof:    string(schemas.ProofFile),
+	Calendar: string(schemas.Weekdays),
+}
 
-// loadAgreements reads the file; "" gives CPR for all. Errors name the file, the line and the entry.
-func loadAgreements(file string, lists *codes.Lists, known map[schemas.DatasetName]bool, systems []string) (
+// loadAgreements reads the file; "" gives CPR for all. Errors name the file, the line and the
+// entry.
+func loadAgreements(
+	file string,
+	lists *codes.Lists,
+	known map[schemas.DatasetName]bool,
+	systems []string,
+) (
 	*schemas.Agreements, error) {
 	entries := []agreementEntry{cprForAll}
 	if file != "" {
@@ -72,7 +83,8 @@ func loadAgreements(file string, lists *codes.Lists, known map[schemas.DatasetNa
 			err = fmt.Errorf("system %q is not known; there are %s", e.System, strings.Join(systems, ", "))
 		}
 		if err != nil {
-			return nil, usage("load agreements: %s: entry %d (%s %s %s): %w", e.At, i+1, e.Kommune, e.Area, e.System, err)
+			return nil, usage("load agreements: %s: entry %d (%s %s %s): %w", e.At, i+1, e.Kommune, e.Area,
+				e.System, err)
 		}
 		all = append(all, as...)
 		ends = append(ends, len(all))
@@ -94,7 +106,10 @@ func conflicting(entries []agreementEntry, ends []int, all []schemas.Agreement) 
 }
 
 // expand gives one agreement a municipality.
-func (e *agreementEntry) expand(lists *codes.Lists, known map[schemas.DatasetName]bool) ([]schemas.Agreement, error) {
+func (e *agreementEntry) expand(
+	lists *codes.Lists,
+	known map[schemas.DatasetName]bool,
+) ([]schemas.Agreement, error) {
 	a, err := e.parse(known)
 	if err != nil {
 		return nil, err
@@ -122,9 +137,18 @@ func (e *agreementEntry) expand(lists *codes.Lists, known map[schemas.DatasetNam
 }
 
 func (e *agreementEntry) parse(known map[schemas.DatasetName]bool) (schemas.Agreement, error) {
-	a := schemas.Agreement{Area: schemas.Area(e.Area), Datasets: e.Datasets, From: schemas.Always, To: schemas.Open,
-		Since: schemas.Always, Proof: schemas.Proof(e.Proof), Calendar: schemas.Calendar(e.Calendar), Shadow: e.Shadow,
-		Update: e.Update, Reporter: schemas.Kommunekode(e.Reporter)}
+	a := schemas.Agreement{
+		Area:     schemas.Area(e.Area),
+		Datasets: e.Datasets,
+		From:     schemas.Always,
+		To:       schemas.Open,
+		Since:    schemas.Always,
+		Proof:    schemas.Proof(e.Proof),
+		Calendar: schemas.Calendar(e.Calendar),
+		Shadow:   e.Shadow,
+		Update:   e.Update,
+		Reporter: schemas.Kommunekode(e.Reporter),
+	}
 	var err error
 	if a.System, err = schemas.ParseSystem(e.System); err != nil {
 		return a, err
@@ -186,7 +210,8 @@ func checkWords(a *schemas.Agreement) error {
 	return nil
 }
 
-// parseDeadline reads "05:30", the time on the day after the delivery, into minutes; "" is the default.
+// parseDeadline reads "05:30", the time on the day after the delivery, into minutes; "" is the
+// default.
 func parseDeadline(s string) (int, error) {
 	if s == "" {
 		s = defaultDeadline
@@ -194,7 +219,8 @@ func parseDeadline(s string) (int, error) {
 	h, m, ok := strings.Cut(s, ":")
 	hours, errH := strconv.Atoi(h)
 	minutes, errM := strconv.Atoi(m)
-	if !ok || errH != nil || errM != nil || len(s) != 5 || hours > 23 || minutes > 59 || hours < 0 || minutes < 0 {
+	if !ok || errH != nil || errM != nil || len(s) != 5 || hours > 23 || minutes > 59 || hours < 0 ||
+		minutes < 0 {
 		return 0, fmt.Errorf("frist %q: want hh:mm in quotes", s)
 	}
 	return hours*60 + minutes, nil

@@ -19,10 +19,11 @@ func auditCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "audit",
 		Short: "Recount source, journal and tables, and check every hash of the chain",
-		Long: `audit proves, from what is stored, that nothing is lost, doubled or changed: it counts what the broker still holds against
-the journal; checks each journal entry's hash, files and offsets; each certificate's chain, and that each table has exactly
-the files that its certificate names; and folds every table anew from the journal and compares the rows. It prints what it
-proved, and each difference. Exit code 1 when there is one.`,
+		Long: `audit proves, from what is stored, that nothing is lost, doubled or changed: it counts what
+the broker still holds against the journal; checks each journal entry's hash, files and offsets;
+each certificate's chain, and that each table and close state has exactly the files that its
+certificate names; and makes every table and each day's state and counts anew from the journal,
+and compares. It prints what it proved, and each difference. Exit code 1 when there is one.`,
 		Example: `  flis audit --dir flis-demo`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -63,21 +64,29 @@ func (in *installation) auditJournals(ctx context.Context) ([]string, error) {
 	}
 	defer cl.Close()
 	var problems []string
-	for _, s := range in.systems() {
+	systems, err := in.journalled(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range systems {
 		found, err := sinks.VerifyJournal(ctx, in.internal, s, nil)
 		if err != nil {
 			return nil, err
 		}
-		in.out.Printf("journal  %s: %d entries in an unbroken chain, %d files (%d bytes hashed), %d records, %d events\n", s,
-			found.Entries, found.Files, found.Bytes, found.Records, found.Events)
+		in.out.Printf("journal  %s: %d entries with %d files (%d bytes), %d records, %d events: %s\n",
+			s, found.Entries, found.Files, found.Bytes, found.Records, found.Events,
+			proved(len(found.Problems), "an unbroken chain, each file as it was written, "+
+				"no offset twice or unaccounted for"))
 		for _, p := range found.Problems {
-			problems = append(problems, fmt.Sprintf("journal of %s, entry %d: %s", s, p.Entry, p.Text))
+			problems = append(problems,
+				fmt.Sprintf("journal of %s, entry %d: %s", s, p.Entry, p.Text))
 		}
 		if len(found.Problems) > 0 {
 			continue // a damaged journal is not counted against the broker
 		}
 		for _, g := range found.Gaps {
-			in.out.Printf("gap      %s: offsets %d to %d were accepted as missing: %s\n", g.Stream, g.From, g.To-1, g.Reason)
+			in.out.Printf("gap      %s: offsets %d to %d were accepted as missing: %s\n", g.Stream,
+				g.From, g.To-1, g.Reason)
 		}
 		j, err := sinks.OpenJournal(ctx, in.internal, s)
 		if err != nil {
@@ -92,13 +101,23 @@ func (in *installation) auditJournals(ctx context.Context) ([]string, error) {
 	return problems, nil
 }
 
+// proved is what a check came to.
+func proved(differences int, fact string) string {
+	if differences == 0 {
+		return fact
+	}
+	return fmt.Sprintf("%d differences, named below", differences)
+}
+
 // recount reads again what the broker still holds of what was journalled, and compares the counts.
-func (in *installation) recount(ctx context.Context, cl *cluster, s schemas.System, j *sinks.Journal) ([]string, error) {
+func (in *installation) recount(ctx context.Context, cl *cluster, s schemas.System,
+	j *sinks.Journal) ([]string, error) {
 	topics, err := cl.topics(ctx, in, s)
 	if err != nil {
 		return nil, err
 	}
-	r := recounting{cl: cl, at: j.Progress(), published: map[schemas.Stream]int64{}, first: map[schemas.Stream]int64{}}
+	r := recounting{cl: cl, at: j.Progress(), published: map[schemas.Stream]int64{},
+		first: map[schemas.Stream]int64{}}
 	for _, name := range topics {
 		if err := r.topic(ctx, name); err != nil {
 			return nil, err
@@ -119,11 +138,13 @@ func (in *installation) recount(ctx context.Context, cl *cluster, s schemas.Syst
 	for stream, n := range r.published {
 		total += n
 		if journalled[stream] != n {
-			problems = append(problems, fmt.Sprintf("stream %s: the broker has %d records up to offset %d, the journal %d",
+			problems = append(problems, fmt.Sprintf(
+				"stream %s: the broker has %d records up to offset %d, the journal %d",
 				stream, n, r.at[stream].Next, journalled[stream]))
 		}
 	}
-	in.out.Printf("source   %s: %d records that the broker still holds are in the journal, once each\n", s, total)
+	in.out.Printf("source   %s: %d records that the broker still holds: %s\n", s, total,
+		proved(len(problems), "each is in the journal, once"))
 	return problems, nil
 }
 
@@ -154,9 +175,10 @@ func (r *recounting) topic(ctx context.Context, name string) error {
 	return nil
 }
 
-func (r *recounting) partition(ctx context.Context, name string, p int, stream schemas.Stream) error {
-	f := kafka.NewFetcher(r.cl.Client, []kafka.Assignment{{Topic: name, Partition: p, Next: r.first[stream]}},
-		kafka.FetchOptions{})
+func (r *recounting) partition(ctx context.Context, name string, p int,
+	stream schemas.Stream) error {
+	f := kafka.NewFetcher(r.cl.Client, []kafka.Assignment{{Topic: name, Partition: p,
+		Next: r.first[stream]}}, kafka.FetchOptions{})
 	end := r.at[stream].Next
 	for next := r.first[stream]; next < end; {
 		chunks, err := f.Poll(ctx)
@@ -181,22 +203,27 @@ func (r *recounting) partition(ctx context.Context, name string, p int, stream s
 // auditTables checks the certificates and folds every table anew.
 func (in *installation) auditTables(ctx context.Context) ([]string, error) {
 	report, err := sinks.Audit(ctx, sinks.AuditDeps{
-		Tables: in.delivered, State: in.internal, Journal: sinks.JournalEvents(in.internal), Datasets: in.datasets,
-		Refold: in.refold,
+		Tables: in.delivered, State: in.internal, Journal: sinks.JournalEvents(in.internal),
+		Datasets: in.datasets, Refold: in.refold,
 	}, nil)
 	if err != nil {
 		return nil, err
 	}
-	in.out.Printf("tables   %d units, %d certificates in unbroken chains, %d tables with %d files (%d bytes hashed)\n",
-		report.Units, report.Certificates, report.Tables, report.Files, report.Bytes)
-	in.out.Printf("rows     %d units folded anew from the journal: %d rows compared\n", report.Refolded, report.Rows)
+	in.out.Printf("tables   %d units: %d certificates, %d tables with %d files, "+
+		"%d files of close state (%d bytes): %s\n", report.Units, report.Certificates,
+		report.Tables, report.Files, report.StateFiles, report.Bytes,
+		proved(report.Stored, "unbroken chains, each version and file as a certificate names it"))
+	in.out.Printf("rows     %d units made anew from their journals: %d rows in tables, "+
+		"%d days' states and counts: %s\n", report.Refolded, report.Rows, report.Days,
+		proved(len(report.Problems)-report.Stored, "the same as in the newest certificates"))
 	for _, o := range report.Open {
 		in.out.Printf("open     %s\n", o)
 	}
 	return report.Problems, nil
 }
 
-// refold gives the audit room of its own beside the scratch files; it holds personal data and is removed at the end.
+// refold gives the audit room of its own beside the scratch files; it holds personal data and is
+// removed at the end.
 func (in *installation) refold(context.Context) (store.Store, sinks.Engine, func() error, error) {
 	room := filepath.Join(in.cfg.Dir, scratchName)
 	if err := os.MkdirAll(room, 0o700); err != nil {
@@ -207,7 +234,7 @@ func (in *installation) refold(context.Context) (store.Store, sinks.Engine, func
 		return nil, nil, nil, fmt.Errorf("make room: %w", err)
 	}
 	done := func() error { return os.RemoveAll(dir) }
-	fresh, err := store.OpenLocal(dir)
+	fresh, err := store.OpenScratch(dir)
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, done())
 	}

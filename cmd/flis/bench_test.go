@@ -63,8 +63,11 @@ func benchChunks(b *testing.B, n int) []streams.Chunk {
 		for i := from; i < min(from+each, n); i++ {
 			m, err := load.Message(i)
 			require.NoError(b, err)
-			c.Items = append(c.Items, streams.Item{Record: transforms.Record{Stream: stream, Offset: int64(i),
-				Arrived: m.Time, Topic: m.Topic, Key: m.Key, Value: m.Value, Headers: m.Headers}})
+			c.Items = append(
+				c.Items,
+				streams.Item{Record: transforms.Record{Stream: stream, Offset: int64(i),
+					Arrived: m.Time, Topic: m.Topic, Key: m.Key, Value: m.Value, Headers: m.Headers}},
+			)
 			c.After.Next = int64(i) + 1
 		}
 		all = append(all, c)

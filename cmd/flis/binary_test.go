@@ -59,9 +59,13 @@ func flisEnv(t *testing.T, env []string, args ...string) (out, errOut string, co
 	return o.String(), e.String(), c.ProcessState.ExitCode()
 }
 
-// plainEnv is the environment without the FLIS_ variables that steer tests: the program knows none of them.
+// plainEnv is the environment without the FLIS_ variables that steer tests: the program knows none
+// of them.
 func plainEnv() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FLIS_") })
+	return slices.DeleteFunc(
+		os.Environ(),
+		func(v string) bool { return strings.HasPrefix(v, "FLIS_") },
+	)
 }
 
 // mustFlis runs the program, which must succeed.

@@ -26,6 +26,7 @@ type checkFlags struct {
 	feedFlags
 	format string
 	all    bool
+	rows   bool
 }
 
 func checkCommand() *cobra.Command {
@@ -36,16 +37,20 @@ func checkCommand() *cobra.Command {
 		Long: `check gives the verdict that flis run would give on each record of a file, by the
 same function: accepteret, advarsel (accepted with a warning), ignoreret (of no use to any
 dataset), parkeret or delvist_parkeret (cannot be used, or not in full), each with code, field
-path, rule and how to mend it. It needs no broker and keeps nothing; no value is printed. The
-agreements of --dir, or of flis.yaml, say which municipalities the system may speak for.
+path, rule and how to mend it. It needs no broker and keeps nothing; no value is printed, but with
+--rows: then each record comes with the rows that its mapping makes of it (what is done, dataset,
+municipality, gyldig_fra and gyldig_til, exclusive; columns of the key are marked *), which hold
+personal data. The agreements of --dir, or of flis.yaml, say which municipalities the system may
+speak for.
 
 CPR: a file as it was delivered (--layout and --excerpt as for flis feed). Other systems: JSON
 Lines, one CloudEvent in structured mode on each line; with /EVENT, only the lines of that
-event. - reads standard input.
+event. - reads standard input. The line's form: flis feed --help.
 
 Exit code 3 when a record would be parked, or the file would be refused.`,
 		Example: `  cat flis-demo/leverancer/*/nexus-0101-*.jsonl | flis check kmd-nexus - --dir flis-demo
   cat flis-demo/leverancer/*/cura-0461-*.jsonl | flis check cura/borgerdokument - --dir flis-demo
+  cat flis-demo/leverancer/*/cura-0461-*.jsonl | flis check cura - --rows --dir flis-demo | head -40
   flis check cpr $(ls flis-demo/leverancer/*/D*.L110101 | head -1) --layout A --dir flis-demo`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -64,6 +69,7 @@ Exit code 3 when a record would be parked, or the file would be refused.`,
 	}
 	c.Flags().StringVar(&f.format, "format", "text", "text or json")
 	c.Flags().BoolVar(&f.all, "all", false, "print accepted records too")
+	c.Flags().BoolVar(&f.rows, "rows", false, "print the rows that each record gives: personal data")
 	c.Flags().StringVar(&f.layout, "layout", "", "CPR: A, A-UUID or B, where no OPGAVENR tells")
 	c.Flags().BoolVar(&f.excerpt, "excerpt", false, "CPR: the file is a part of another")
 	return c
@@ -103,7 +109,7 @@ func (in *installation) checkFile(ctx context.Context, what, path string, f *che
 	if err != nil {
 		return err
 	}
-	ch := &checker{in: in, system: system, events: events, only: event,
+	ch := &checker{in: in, system: system, events: events, only: event, show: f.rows,
 		report: newCheckReport(in.out.OutOrStdout(), f)}
 	if system == cprSystem {
 		err = ch.cpr(ctx, file, d, f)
@@ -142,6 +148,7 @@ type checker struct {
 	system  schemas.System
 	events  []string
 	only    string // event; "" = all
+	show    bool   // print rows
 	report  *checkReport
 	rows    []schemas.Row
 	records int64
@@ -242,8 +249,8 @@ func (ch *checker) lines(ctx context.Context, file io.Reader) error {
 	return pathFree(lines.Err())
 }
 
-// record makes the record of a line, nil for an event that is not asked for. found is what is known
-// to be wrong with it already: it is then judged as the feed would send it, untouched.
+// record makes the record of a line, nil for an event that is not asked for. found: the line is no
+// event at all. What cannot be encoded is judged as the feed would send it, untouched.
 func (ch *checker) record(ctx context.Context, line []byte) (r *transforms.Record,
 	found *schemas.Finding, err error) {
 	r = &transforms.Record{Topic: schemas.RawTopic(ch.system, ch.events[0]), Value: line}
@@ -258,38 +265,32 @@ func (ch *checker) record(ctx context.Context, line []byte) (r *transforms.Recor
 		return nil, nil, nil
 	}
 	r.Headers, r.Key, r.Value = e.Headers(), []byte(e.Subject), e.Data
+	if e.Null() {
+		r.Value = nil
+	}
 	if e.Type != schemas.ControlEvent && !slices.Contains(ch.events, e.Type) {
-		return r, schemas.Reject(schemas.CodeEnvelope, "type",
-			"use one of "+strings.Join(ch.events, ", "),
-			"the system %s has no such event", ch.system), nil
+		return r, nil, nil
 	}
 	r.Topic = schemas.RawTopic(ch.system, e.Type)
 	if e.Null() {
-		r.Value = nil
 		return r, nil, nil
 	}
-	return ch.encode(ctx, r, e.Data)
+	return r, nil, ch.encode(ctx, r)
 }
 
-// encode puts the data in the form of the topic.
-func (ch *checker) encode(ctx context.Context, r *transforms.Record,
-	data []byte) (*transforms.Record, *schemas.Finding,
-	error) {
+// encode puts the data in the form of the topic, where the schema takes them.
+func (ch *checker) encode(ctx context.Context, r *transforms.Record) error {
 	sc, ok := ch.in.catalog.TopicSchema(r.Topic)
 	if !ok {
-		return nil, nil, fmt.Errorf("topic %s has no schema", r.Topic)
+		return fmt.Errorf("topic %s has no schema", r.Topic)
 	}
-	body, err := encodeEvent(sc, data)
-	var found *schemas.Finding
-	if errors.As(err, &found) {
-		return r, found, nil
-	}
-	if err != nil {
-		return nil, nil, err
+	body, found := transforms.EncodeEvent(sc, r.Value)
+	if found != nil {
+		return nil
 	}
 	id, err := ch.schemaID(ctx, r.Topic)
 	r.Value = append(binary.BigEndian.AppendUint32([]byte{0}, id), body...)
-	return r, nil, err
+	return err
 }
 
 // judge gives the verdict of the stream, and reports it.
@@ -306,23 +307,20 @@ func (ch *checker) judge(where string, r *transforms.Record, found *schemas.Find
 	if v.ID == "|" {
 		v.ID = ""
 	}
-	if found != nil {
+	if found != nil { // what the stream says of such a line follows from this
 		v.Outcome = schemas.Parked
 		v.add(*found)
+		return ch.report.verdict(&v)
 	}
 	for i := range ch.rows {
 		for _, f := range parseFindings(ch.rows[i].Finding) {
-			if !follows(f.Code, found) {
-				v.add(f)
-			}
+			v.add(f)
+		}
+	}
+	if ch.show {
+		if v.Rows, err = checkRows(ch.in.catalog, ch.rows); err != nil {
+			return err
 		}
 	}
 	return ch.report.verdict(&v)
-}
-
-// follows says whether the stream finds a fault only because of what the feed found before: a line
-// that is no event has no headers, and data that the schema does not take go out without framing.
-func follows(code schemas.Code, found *schemas.Finding) bool {
-	return found != nil && (found.Code == schemas.CodeEnvelope || code == schemas.CodeSchema ||
-		code == schemas.CodeDecode)
 }

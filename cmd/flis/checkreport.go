@@ -12,13 +12,14 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// checkVerdict is one record of a report. It holds no value of the record.
+// checkVerdict is one record of a report. It holds no value of the record but in Rows.
 type checkVerdict struct {
 	Where    string          `json:"record"` // "line 3", "unit 3"; "file" = the whole of it
 	Event    string          `json:"event,omitempty"`
 	ID       string          `json:"id,omitempty"` // ce_source|ce_id
 	Outcome  schemas.Outcome `json:"outcome"`
 	Findings []checkFinding  `json:"findings"`
+	Rows     []checkRow      `json:"rows,omitempty"` // with --rows
 }
 
 // checkFinding is schemas.Finding with the names that a program reads.
@@ -71,7 +72,7 @@ func (r *checkReport) verdict(v *checkVerdict) error {
 	for _, f := range v.Findings {
 		r.sum.Codes[f.Code]++
 	}
-	if v.Outcome == schemas.Accepted && !r.all {
+	if v.Outcome == schemas.Accepted && !r.all && len(v.Rows) == 0 {
 		return nil
 	}
 	return r.print(v)
@@ -90,6 +91,9 @@ func (r *checkReport) print(v *checkVerdict) error {
 	for _, f := range v.Findings {
 		finding := schemas.Finding(f)
 		_, err = fmt.Fprintf(r.out, "           %s\n", findingText(&finding))
+	}
+	for i := range v.Rows {
+		_, err = r.out.WriteString(v.Rows[i].text())
 	}
 	return err
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/flis-dk/flis/transforms"
 )
 
-// cluster is the broker that the installation works with: the configured one, the one that a running flis has embedded,
-// or one that lives as long as this process.
+// cluster is the broker that the installation works with: the configured one, the one that a
+// running flis has embedded, or one that lives as long as this process.
 type cluster struct {
 	*kafka.Client
 	own        *broker.Broker // nil where the broker is another's
@@ -47,9 +47,11 @@ func (in *installation) connect(ctx context.Context) (*cluster, error) {
 }
 
 const (
-	// guestPatience is for the broker of another flis, which does not come back when that has ended.
+	// guestPatience is for the broker of another flis, which does not come back when that has
+	// ended.
 	guestPatience = 3 * time.Second
-	// embedTries bounds how often another flis may begin or end in the moment that this one looks for its broker.
+	// embedTries bounds how often another flis may begin or end in the moment that this one looks
+	// for its broker.
 	embedTries = 5
 )
 
@@ -70,8 +72,9 @@ func (cl *cluster) embed(dir string) (addr string, err error) {
 	return "", err
 }
 
-// onBroker does the work of a verb. When the flis whose embedded broker it used has ended, the work is done again on
-// another: what is journalled or closed is not done twice, and what is published twice counts once.
+// onBroker does the work of a verb. When the flis whose embedded broker it used has ended, the work
+// is done again on another: what is journalled or closed is not done twice, and what is published
+// twice counts once.
 func (in *installation) onBroker(ctx context.Context, work func(*cluster) error) error {
 	var err error
 	for range embedTries {
@@ -84,7 +87,10 @@ func (in *installation) onBroker(ctx context.Context, work func(*cluster) error)
 	return err
 }
 
-func (in *installation) tryBroker(ctx context.Context, work func(*cluster) error) (again bool, err error) {
+func (in *installation) tryBroker(
+	ctx context.Context,
+	work func(*cluster) error,
+) (again bool, err error) {
 	cl, err := in.connect(ctx)
 	if err != nil {
 		return in.cfg.embedded() && errors.Is(err, kafka.ErrUnreachable), err
@@ -104,8 +110,13 @@ func (cl *cluster) Close() {
 	}
 }
 
-// topics is every raw topic of a system, its control topic last; they are made where they are missing.
-func (cl *cluster) topics(ctx context.Context, in *installation, s schemas.System) ([]string, error) {
+// topics is every raw topic of a system, its control topic last; they are made where they are
+// missing.
+func (cl *cluster) topics(
+	ctx context.Context,
+	in *installation,
+	s schemas.System,
+) ([]string, error) {
 	var names []string
 	for _, e := range in.catalog.Events(s) {
 		names = append(names, schemas.RawTopic(s, e))
@@ -119,11 +130,12 @@ func (cl *cluster) topics(ctx context.Context, in *installation, s schemas.Syste
 	return append(names, control), cl.EnsureTopic(ctx, control, 1, kafka.RawConfigs())
 }
 
-// trimBehind is how many journalled records of a partition the embedded broker keeps: it has everything in memory.
+// trimBehind is how many journalled records of a partition the embedded broker keeps: it has
+// everything in memory.
 const trimBehind = 50_000
 
-// trim removes from the embedded broker what has long been journalled; another broker has its own retention. Control
-// records stay: the chain of files is read from them.
+// trim removes from the embedded broker what has long been journalled; another broker has its own
+// retention. Control records stay: the chain of files is read from them.
 func (cl *cluster) trim(ctx context.Context, at map[schemas.Stream]sinks.Position) error {
 	if cl.own == nil {
 		return nil
@@ -141,7 +153,11 @@ func (cl *cluster) trim(ctx context.Context, at map[schemas.Stream]sinks.Positio
 }
 
 // newFeed makes the topics and the publisher of a system.
-func (in *installation) newFeed(ctx context.Context, cl *cluster, s schemas.System) (*streams.Feed, error) {
+func (in *installation) newFeed(
+	ctx context.Context,
+	cl *cluster,
+	s schemas.System,
+) (*streams.Feed, error) {
 	key, err := loadKey(in.cfg)
 	if err != nil {
 		return nil, err
@@ -175,19 +191,13 @@ func (in *installation) newFeed(ctx context.Context, cl *cluster, s schemas.Syst
 	}, nil
 }
 
-// encodeEvent turns a fault of the data into a finding that a vendor can use.
+// encodeEvent is transforms.EncodeEvent as the feed wants it: the finding is the error.
 func encodeEvent(sc *avro.Schema, json []byte) ([]byte, error) {
-	b, err := avro.EncodeJSON(sc, json)
-	var f *avro.Fault
-	if errors.As(err, &f) {
-		code := schemas.CodeDecode
-		if f.Budget {
-			code = schemas.CodeBudget
-		}
-		return nil, schemas.Reject(code, strings.TrimSuffix("data."+f.Path, "."), "send what the event's schema says",
-			"%s", f.Rule)
+	b, f := transforms.EncodeEvent(sc, json)
+	if f != nil {
+		return nil, f
 	}
-	return b, err
+	return b, nil
 }
 
 // publisher is a Kafka producer as streams knows it.
@@ -213,7 +223,11 @@ func (cl *cluster) controls(ctx context.Context, s schemas.System) ([]streams.Co
 		return nil, err
 	}
 	var all []streams.Control
-	f := kafka.NewFetcher(cl.Client, []kafka.Assignment{{Topic: topic, Next: first}}, kafka.FetchOptions{})
+	f := kafka.NewFetcher(
+		cl.Client,
+		[]kafka.Assignment{{Topic: topic, Next: first}},
+		kafka.FetchOptions{},
+	)
 	for next := first; next < end; {
 		chunks, err := f.Poll(ctx)
 		if err != nil {
@@ -234,6 +248,13 @@ func (cl *cluster) controls(ctx context.Context, s schemas.System) ([]streams.Co
 	return all, nil
 }
 
+// What one fetch and one poll bring, in bytes: a journal entry overshoots its size by a poll at
+// most, and its records are held twice until then.
+const (
+	fetchBytes = 4 << 20
+	pollBytes  = 8 << 20
+)
+
 // source reads all partitions of a system's topics, or those that a group assigned.
 type source struct {
 	cl     *cluster
@@ -243,6 +264,9 @@ type source struct {
 	ends   map[schemas.Stream]int64
 	at     map[schemas.Stream]int64
 	ids    map[string]string
+
+	items   []streams.Item // memory of what Poll gave last
+	headers []transforms.Header
 }
 
 // Seek implements streams.Source.
@@ -266,7 +290,8 @@ func (s *source) Seek(ctx context.Context, from map[schemas.Stream]streams.Posit
 			as = append(as, a)
 		}
 	}
-	s.fetch = kafka.NewFetcher(s.cl.Client, as, kafka.FetchOptions{})
+	s.fetch = kafka.NewFetcher(s.cl.Client, as,
+		kafka.FetchOptions{MaxBytes: fetchBytes, Budget: pollBytes})
 	return nil
 }
 
@@ -279,8 +304,14 @@ func contains(all []int, p int) bool {
 	return false
 }
 
-// start finds where a partition is read from, and that it is the one that was read before (invariant 4).
-func (s *source) start(ctx context.Context, t kafka.Topic, p int, from map[schemas.Stream]streams.Position) (
+// start finds where a partition is read from, and that it is the one that was read before
+// (invariant 4).
+func (s *source) start(
+	ctx context.Context,
+	t kafka.Topic,
+	p int,
+	from map[schemas.Stream]streams.Position,
+) (
 	kafka.Assignment, error) {
 	stream := schemas.NewStream(s.cl.ClusterID(), t.Name, p)
 	first, end, err := s.cl.Bounds(ctx, t.Name, p)
@@ -288,9 +319,8 @@ func (s *source) start(ctx context.Context, t kafka.Topic, p int, from map[schem
 		return kafka.Assignment{}, err
 	}
 	pos, known := from[stream]
-	if was := readElsewhere(from, s.cl.ClusterID(), t.Name); !known && was != "" {
-		return kafka.Assignment{}, fmt.Errorf("read %s: so far it was read from cluster %s, and this is cluster %s: the "+
-			"broker was made anew, or the configuration names another one; bring the old one back", t.Name, was, s.cl.ClusterID())
+	if m := readElsewhere(from, s.cl.ClusterID(), t.Name); !known && m != nil {
+		return kafka.Assignment{}, m
 	}
 	if !known && first > 0 {
 		return kafka.Assignment{}, &kafka.HoleError{Topic: t.Name, Partition: p, LogStart: first}
@@ -302,24 +332,51 @@ func (s *source) start(ctx context.Context, t kafka.Topic, p int, from map[schem
 	return kafka.Assignment{Topic: t.Name, Partition: p, Next: pos.Next, TopicID: t.ID}, nil
 }
 
-// readElsewhere is the cluster from which a topic was read so far, "" where it is this one, or none.
-func readElsewhere(from map[schemas.Stream]streams.Position, cluster, topic string) (was string) {
-	for stream := range from {
-		c, rest, _ := strings.Cut(string(stream), "/")
-		if name, _, _ := strings.Cut(rest, "/"); name != topic {
-			continue
-		}
-		if c == cluster {
-			return ""
-		}
-		was = c
-	}
-	return was
+// movedError: a topic was read from another cluster so far.
+type movedError struct {
+	topic, was, now string
+	left            map[schemas.Stream]int64 // the other cluster's streams, and where each stands
 }
 
-// checkAnchor compares the last record that was read with what stands at its offset now. A log that begins exactly at
-// the next offset, in the same topic, has only forgotten what was read.
-func (s *source) checkAnchor(ctx context.Context, t kafka.Topic, p int, pos streams.Position, first, end int64) error {
+func (e *movedError) Error() string {
+	return fmt.Sprintf(
+		"read %s: so far it was read from cluster %s, and this is cluster %s: the broker was made anew, or "+
+			"the configuration names another one; bring the old one back, or give --gap REASON to leave it for good",
+		e.topic,
+		e.was,
+		e.now,
+	)
+}
+
+// readElsewhere is nil where the topic was read from this cluster, or from none that was not left
+// by a recorded gap: a stream that ends in a gap has no anchor.
+func readElsewhere(from map[schemas.Stream]streams.Position, cluster, topic string) *movedError {
+	m := &movedError{topic: topic, now: cluster, left: map[schemas.Stream]int64{}}
+	for stream, pos := range from {
+		c, name, _, ok := stream.Parts()
+		switch {
+		case !ok || name != topic:
+		case c == cluster:
+			return nil
+		case pos.Anchor != (streams.Anchor{}):
+			m.was, m.left[stream] = c, pos.Next
+		}
+	}
+	if m.was == "" {
+		return nil
+	}
+	return m
+}
+
+// checkAnchor compares the last record that was read with what stands at its offset now. A log that
+// begins exactly at the next offset, in the same topic, has only forgotten what was read.
+func (s *source) checkAnchor(
+	ctx context.Context,
+	t kafka.Topic,
+	p int,
+	pos streams.Position,
+	first, end int64,
+) error {
 	a := pos.Anchor
 	switch {
 	case a == (streams.Anchor{}):
@@ -338,8 +395,13 @@ func (s *source) checkAnchor(ctx context.Context, t kafka.Topic, p int, pos stre
 		return nil // compacted since; the topic's id has been compared
 	}
 	if err == nil && kafka.AnchorOf(r) != a.Hash {
-		err = fmt.Errorf("read %s/%d: at offset %d stands another record than the one that was read: the log was cut "+
-			"and written anew", t.Name, p, a.Offset)
+		err = fmt.Errorf(
+			"read %s/%d: at offset %d stands another record than the one that was read: the log was cut "+
+				"and written anew",
+			t.Name,
+			p,
+			a.Offset,
+		)
 	}
 	return err
 }
@@ -350,6 +412,7 @@ func (s *source) Poll(ctx context.Context) ([]streams.Chunk, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.items, s.headers = s.items[:0], s.headers[:0]
 	out := make([]streams.Chunk, 0, len(chunks))
 	for i := range chunks {
 		ch := &chunks[i]
@@ -364,27 +427,41 @@ func (s *source) Poll(ctx context.Context) ([]streams.Chunk, error) {
 func (s *source) chunk(ch *kafka.Chunk) streams.Chunk {
 	stream := schemas.NewStream(s.cl.ClusterID(), ch.Topic, ch.Partition)
 	out := streams.Chunk{Stream: stream, After: streams.Position{Next: ch.Next}}
+	first := len(s.items)
 	for i := range ch.Records {
 		r := &ch.Records[i]
-		it := streams.Item{Record: transforms.Record{Stream: stream, Offset: r.Offset, Arrived: r.Time, Topic: ch.Topic,
-			Key: r.Key, Value: r.Value}}
-		for _, h := range r.Headers {
-			it.Headers = append(it.Headers, transforms.Header{Name: h.Name, Value: h.Value})
+		it := streams.Item{
+			Record: transforms.Record{Stream: stream, Offset: r.Offset, Arrived: r.Time, Topic: ch.Topic,
+				Key: r.Key, Value: r.Value},
 		}
+		at := len(s.headers)
+		for _, h := range r.Headers {
+			s.headers = append(s.headers, transforms.Header{Name: h.Name, Value: h.Value})
+		}
+		it.Headers = s.headers[at:len(s.headers):len(s.headers)]
 		switch {
 		case r.Oversized:
 			it.Unreadable = schemas.Reject(schemas.CodeBudget, "", "send it in smaller units",
 				"the record is larger than 16 MiB once decompressed, or its batch is")
 		case r.Malformed:
-			it.Unreadable = schemas.Reject(schemas.CodeDecode, "", "send the records again with a client that works",
-				"the batch's checksum is right but it holds no records")
+			it.Unreadable = schemas.Reject(
+				schemas.CodeDecode,
+				"",
+				"send the records again with a client that works",
+				"the batch's checksum is right but it holds no records",
+			)
 		}
-		out.Items = append(out.Items, it)
+		s.items = append(s.items, it)
 	}
+	out.Items = s.items[first:len(s.items):len(s.items)]
 	if n := len(ch.Records); n > 0 {
 		last := ch.Records[n-1]
-		out.After.Anchor = streams.Anchor{Topic: s.ids[ch.Topic], Epoch: ch.LeaderEpoch, Offset: last.Offset,
-			Hash: kafka.AnchorOf(last)}
+		out.After.Anchor = streams.Anchor{
+			Topic:  s.ids[ch.Topic],
+			Epoch:  ch.LeaderEpoch,
+			Offset: last.Offset,
+			Hash:   kafka.AnchorOf(last),
+		}
 	}
 	s.at[stream] = ch.Next
 	return out

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestComposeFile checks the form of docker-compose.yml with Compose's own loader, and that flis is pointed at the
-// services that are there.
+// TestComposeFile checks the form of docker-compose.yml with Compose's own loader, and that flis is
+// pointed at the services that are there.
 func TestComposeFile(t *testing.T) {
 	options, err := cli.NewProjectOptions([]string{filepath.Join("..", "..", "docker-compose.yml")},
 		cli.WithName("flis"), cli.WithWorkingDirectory(filepath.Join("..", "..")))
@@ -21,5 +21,9 @@ func TestComposeFile(t *testing.T) {
 	require.Equal(t, "kafka:9092", *flis.Environment["FLIS_KAFKA_BROKERS"])
 	require.Equal(t, "http://registry:8080/apis/ccompat/v7", *flis.Environment["FLIS_REGISTRY_URL"])
 	require.Contains(t, flis.DependsOn, "kafka")
-	require.Equal(t, "LogAppendTime", *project.Services["kafka"].Environment["KAFKA_LOG_MESSAGE_TIMESTAMP_TYPE"])
+	require.Equal(
+		t,
+		"LogAppendTime",
+		*project.Services["kafka"].Environment["KAFKA_LOG_MESSAGE_TIMESTAMP_TYPE"],
+	)
 }

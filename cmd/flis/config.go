@@ -17,8 +17,8 @@ import (
 	"github.com/flis-dk/flis/transforms/cpr"
 )
 
-// config is the whole configuration of an installation, loaded once. Where a path is not absolute it is relative to
-// the folder of flis.yaml, or to the working folder when there is none.
+// config is the whole configuration of an installation, loaded once. Where a path is not absolute
+// it is relative to the folder of flis.yaml, or to the working folder when there is none.
 type config struct {
 	Dir   string `yaml:"dir" mapstructure:"dir"`
 	Kafka struct {
@@ -43,17 +43,31 @@ func (c *config) embedded() bool { return len(c.Kafka.Brokers) == 0 }
 
 const configName = "flis.yaml"
 
-// configKeys is every key that FLIS_* and flags may set; FLIS_KAFKA_BROKERS is kafka.brokers, a list by commas.
-var configKeys = []string{"dir", "kafka.brokers", "kafka.partitions", "kafka.group", "kafka.patience", "registry.url", "agreements",
-	"catalog", "key"}
+// configKeys is every key that FLIS_* and flags may set; FLIS_KAFKA_BROKERS is kafka.brokers, a
+// list by commas.
+var configKeys = []string{
+	"dir",
+	"kafka.brokers",
+	"kafka.partitions",
+	"kafka.group",
+	"kafka.patience",
+	"registry.url",
+	"agreements",
+	"catalog",
+	"key",
+}
 
 func configFlags(flags *pflag.FlagSet) {
 	flags.String("dir", "", "folder of all state of this installation (default ./flis-data)")
-	flags.String("config", "", "configuration file (default flis.yaml in the --dir, else in the working folder)")
+	flags.String(
+		"config",
+		"",
+		"configuration file (default flis.yaml in the --dir, else in the working folder)",
+	)
 }
 
-// loadConfig reads flis.yaml, then FLIS_* over it, then the flags over both. It is strict: an unknown key, a value of
-// the wrong kind or an unknown FLIS_ variable is an error that says where.
+// loadConfig reads flis.yaml, then FLIS_* over it, then the flags over both. It is strict: an
+// unknown key, a value of the wrong kind or an unknown FLIS_ variable is an error that says where.
 func loadConfig(flags *pflag.FlagSet) (*config, error) {
 	v := viper.New()
 	v.SetDefault("kafka.partitions", 4)
@@ -91,7 +105,8 @@ func loadConfig(flags *pflag.FlagSet) (*config, error) {
 	return &c, c.resolve(file, flags.Lookup("dir").Changed)
 }
 
-// configFile finds the file: the one that is named, else flis.yaml in --dir, else in the working folder; "" = none.
+// configFile finds the file: the one that is named, else flis.yaml in --dir, else in the working
+// folder; "" = none.
 func configFile(flags *pflag.FlagSet) (string, error) {
 	if named := flags.Lookup("config").Value.String(); named != "" {
 		if _, err := os.Stat(named); err != nil {
@@ -139,7 +154,10 @@ func checkEnvironment(environ []string) error {
 		if !strings.HasPrefix(name, "FLIS_") {
 			continue
 		}
-		if !slices.ContainsFunc(configKeys, func(k string) bool { return strings.ReplaceAll(k, ".", "_") == key }) {
+		if !slices.ContainsFunc(
+			configKeys,
+			func(k string) bool { return strings.ReplaceAll(k, ".", "_") == key },
+		) {
 			return usage("load configuration: %s in the environment is no setting; there are FLIS_%s", name,
 				strings.ToUpper(strings.ReplaceAll(strings.Join(configKeys, ", FLIS_"), ".", "_")))
 		}
@@ -166,7 +184,10 @@ func (c *config) resolve(file string, dirByFlag bool) error {
 		return usage("load configuration: kafka.partitions is %d: want 1 to 256", c.Kafka.Partitions)
 	}
 	if p, err := time.ParseDuration(c.Kafka.Patience); err != nil || p <= 0 {
-		return usage("load configuration: kafka.patience is %q: want a duration, as 30s", c.Kafka.Patience)
+		return usage(
+			"load configuration: kafka.patience is %q: want a duration, as 30s",
+			c.Kafka.Patience,
+		)
 	}
 	for task, l := range c.CPR.Layouts {
 		if _, err := cpr.ParseLayout(l); err != nil {

@@ -12,11 +12,12 @@ import (
 )
 
 // cprDatasets are those that the second reading judges.
-var cprDatasets = []string{"borger.person", "borger.personnummer", "borger.adresse", "borger.civilstand",
-	"borger.statsborgerskab"}
+var cprDatasets = []string{"borger.person", "borger.personnummer", "borger.adresse",
+	"borger.civilstand", "borger.statsborgerskab", "borger.beskyttelse", "borger.familierelation",
+	"borger.udlandsophold", "borger.haendelse"}
 
-// TestCPRRealFiles takes the public test persons through feed and run as a user would, and compares every delivered row
-// with the second reading of the same files.
+// TestCPRRealFiles takes the public test persons through feed and run as a user would, and compares
+// every delivered row with the second reading of the same files.
 func TestCPRRealFiles(t *testing.T) {
 	layoutA, layoutB, kommuner := cprReal(t)
 	dir := t.TempDir()
@@ -44,13 +45,18 @@ func feedReal(t *testing.T, dir, layout string, files ...cprFile) {
 	mustFlis(t, args...)
 }
 
-// compareCPR wants exactly the rows that the reading says, in every municipality.
-func compareCPR(t *testing.T, dir string, want []readRow) {
+// compareCPR wants exactly the rows that the reading says, in every municipality. Of the datasets
+// named loose, kilde_registreret is not compared: an event of layout B is derived from two facts,
+// and the text leaves open whose stamp it has.
+func compareCPR(t *testing.T, dir string, want []readRow, loose ...string) {
 	t.Helper()
 	type table struct{ kommune, dataset string }
 	wanted := map[table][]string{}
 	for _, r := range want {
 		k := table{r.kommune, "borger." + strings.TrimPrefix(r.dataset, "borger.")}
+		if slices.Contains(loose, k.dataset) {
+			r.kildeRegistreret = ""
+		}
 		wanted[k] = append(wanted[k], rowText(r.cols, r.gyldigFra, r.gyldigTil, r.kildeRegistreret))
 	}
 	kommuner := map[string]bool{}
@@ -71,6 +77,9 @@ func compareCPR(t *testing.T, dir string, want []readRow) {
 				for _, c := range []string{"kommunekode", "gyldig_fra", "gyldig_til", "kilde_registreret", "registreret_fra",
 					"registreret_til", "kilde_system", "leverance", "haendelse_id"} {
 					delete(cols, c)
+				}
+				if slices.Contains(loose, dataset) {
+					row["kilde_registreret"] = ""
 				}
 				got = append(got, rowText(cols, row["gyldig_fra"], row["gyldig_til"], row["kilde_registreret"]))
 			}

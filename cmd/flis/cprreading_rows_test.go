@@ -77,7 +77,8 @@ func (b *cprBlock) read(holder map[string]string) error {
 	}
 	if status != "50" && status != "60" {
 		readers = append(readers,
-			func() error { return b.readAddresses(addresses) }, b.readCivil, b.readNations)
+			func() error { return b.readAddresses(addresses) }, b.readCivil, b.readNations,
+			b.readProtection, b.readFamily, func() error { return b.readEvents(addresses) })
 	}
 	for _, reader := range readers {
 		if err := reader(); err != nil {
@@ -383,7 +384,7 @@ func cprOwnRows(history []*cprBlock) []readRow {
 			rows = append(rows, cprRows(kommune, cprFold(layers))...)
 		}
 	}
-	return rows
+	return append(rows, cprMoreRows(history)...)
 }
 
 // cprFold is the last layer; each instant of it keeps the metadata of the first of the unbroken

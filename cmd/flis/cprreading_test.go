@@ -96,6 +96,7 @@ type cprBlock struct {
 	foed                         string
 	stays                        []cprStay
 	segs                         []cprSegment
+	more                         cprMore
 }
 
 // cprStay is one address's municipality and days; holder is empty where no municipality holds it.
@@ -117,7 +118,7 @@ type cprSpell struct {
 	fromBirth            bool
 }
 
-// readCPR gives all delivered rows of borger's five datasets, sorted. kommuneCSV is the text of
+// readCPR gives all delivered rows of borger's nine datasets, sorted. kommuneCSV is the text of
 // codes/kommune.csv. A file that cannot be framed and a unit with an impossible date say nothing.
 func readCPR(files []cprFile, agreed func(kommune string) bool, kommuneCSV string) []readRow {
 	rows, _ := readCPRWithReasons(files, agreed, kommuneCSV)
@@ -162,7 +163,8 @@ func readCPRWithReasons(
 }
 
 func cprSortKey(r readRow) string {
-	return strings.Join([]string{r.kommune, r.dataset, r.cols["cpr"], r.gyldigFra}, " ")
+	return strings.Join([]string{r.kommune, r.dataset, r.cols["cpr"], cprMoreKey(r.dataset, r.cols),
+		r.gyldigFra}, " ")
 }
 
 // cprHolders maps each code to the municipality that holds it now: itself or its successor, and
@@ -249,7 +251,8 @@ func cprCut(line []rune, pos, length int) string {
 
 // cprBlocks groups a file's records by the person number at 4/10, in order of first appearance.
 func cprBlocks(f cprFile, number int) []*cprBlock {
-	fields := map[string]string{"A": cprFieldsA, "A-UUID": cprFieldsA, "B": cprFieldsB}[f.layout]
+	tableA, tableB := cprFieldsA+cprMoreFieldsA, cprFieldsB+cprMoreFieldsB
+	fields := map[string]string{"A": tableA, "A-UUID": tableA, "B": tableB}[f.layout]
 	if fields == "" {
 		return nil
 	}
@@ -270,7 +273,7 @@ func cprBlocks(f cprFile, number int) []*cprBlock {
 			continue
 		}
 		if byPNR[pnr] == nil {
-			byPNR[pnr] = &cprBlock{pnr: pnr}
+			byPNR[pnr] = &cprBlock{pnr: pnr, more: cprMore{layout: f.layout}}
 			blocks = append(blocks, byPNR[pnr])
 		}
 		rec := cprRecord{role: shape[0], f: map[string]string{}}

@@ -50,7 +50,8 @@ evening is fed, normalised and closed as it would be in earnest, on the broker i
 			return playDemo(c, dir, scenario.Play(day, scenario.Switch))
 		},
 	}
-	c.Flags().StringVar(&first, "first", "", "the first of the three days (default: the day before yesterday)")
+	c.Flags().
+		StringVar(&first, "first", "", "the first of the three days (default: the day before yesterday)")
 	return c
 }
 
@@ -95,7 +96,8 @@ func playDemo(c *cobra.Command, dir string, story *scenario.Story) error {
 	return in.demoEnd(c.Context(), dir)
 }
 
-// makeDemo empties a demo's folder and writes the configuration. A folder that is no demo's is left alone.
+// makeDemo empties a demo's folder and writes the configuration. A folder that is no demo's is left
+// alone.
 func makeDemo(dir string, story *scenario.Story) error {
 	mark := filepath.Join(dir, demoMark)
 	entries, err := os.ReadDir(dir)
@@ -146,7 +148,8 @@ func (in *installation) playDay(ctx context.Context, cl *cluster, d scenario.Day
 		if err := os.WriteFile(path, f.Content, 0o600); err != nil {
 			return fmt.Errorf("write deliveries: %w", err)
 		}
-		if err := in.feedFiles(ctx, cl, f.System, []string{path}, feedFlags{layout: f.Layout}); err != nil {
+		flags := feedFlags{layout: f.Layout}
+		if err := in.feedFiles(ctx, cl, f.System, []string{path}, flags); err != nil {
 			return err
 		}
 	}

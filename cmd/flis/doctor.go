@@ -47,8 +47,8 @@ func (in *installation) diagnose(ctx context.Context) error {
 		{"configuration", in.checkConfiguration},
 		{"catalog", in.checkCatalog},
 		{"key", in.checkKey},
-		{"storage, journal", func(ctx context.Context) (string, error) { return raceCreates(ctx, in.internal) }},
-		{"storage, tables", func(ctx context.Context) (string, error) { return raceCreates(ctx, in.delivered) }},
+		{"storage, journal", racing(in.internal)},
+		{"storage, tables", racing(in.delivered)},
 		{"registry", in.checkRegistry},
 		{"broker", in.checkBroker},
 	} {
@@ -71,12 +71,21 @@ func (in *installation) checkConfiguration(context.Context) (string, error) {
 	if in.cfg.Agreements != "" {
 		where = in.cfg.Agreements
 	}
-	return fmt.Sprintf("%d agreements over %d units (%s)", len(in.agreements.All()), len(in.agreements.Units()), where), nil
+	return fmt.Sprintf(
+		"%d agreements over %d units (%s)",
+		len(in.agreements.All()),
+		len(in.agreements.Units()),
+		where,
+	), nil
 }
 
 func (in *installation) checkCatalog(context.Context) (string, error) {
-	return fmt.Sprintf("%d datasets, systems %v, fingerprint %s", len(in.datasets), in.catalog.Systems(),
-		in.catalog.Fingerprint()), nil
+	return fmt.Sprintf(
+		"%d datasets, systems %v, fingerprint %s",
+		len(in.datasets),
+		in.catalog.Systems(),
+		in.catalog.Fingerprint(),
+	), nil
 }
 
 func (in *installation) checkKey(context.Context) (string, error) {
@@ -101,6 +110,10 @@ const (
 	raceKeys    = 20
 	raceWriters = 8
 )
+
+func racing(st store.Store) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) { return raceCreates(ctx, st) }
+}
 
 // raceCreates lets writers race for keys: storage where two of them win cannot keep a journal.
 func raceCreates(ctx context.Context, st store.Store) (string, error) {
@@ -134,8 +147,11 @@ func raceCreates(ctx context.Context, st store.Store) (string, error) {
 			return "", err
 		}
 		if won.Load() != 1 {
-			return "", fmt.Errorf("of %d writers that raced for one object %d won: this storage cannot be used",
-				raceWriters, won.Load())
+			return "", fmt.Errorf(
+				"of %d writers that raced for one object %d won: this storage cannot be used",
+				raceWriters,
+				won.Load(),
+			)
 		}
 	}
 	return fmt.Sprintf("%d races of %d writers: each had one winner", raceKeys, raceWriters), nil
@@ -180,11 +196,17 @@ func (in *installation) checkBroker(ctx context.Context) (string, error) {
 				return "", err
 			}
 			if !in.cfg.embedded() && !d.LogAppendTime {
-				wrong = append(wrong, fmt.Errorf("topic %s has the producer's time: set message.timestamp.type=LogAppendTime", t))
+				wrong = append(
+					wrong,
+					fmt.Errorf("topic %s has the producer's time: set message.timestamp.type=LogAppendTime", t),
+				)
 			}
 			if d.MaxMessageBytes < rawMessageBytes {
-				wrong = append(wrong, fmt.Errorf("topic %s takes %d bytes a message: set max.message.bytes=%d", t,
-					d.MaxMessageBytes, rawMessageBytes))
+				wrong = append(
+					wrong,
+					fmt.Errorf("topic %s takes %d bytes a message: set max.message.bytes=%d", t,
+						d.MaxMessageBytes, rawMessageBytes),
+				)
 			}
 		}
 	}

@@ -28,14 +28,32 @@ func feedCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "feed SYSTEM FILE...",
 		Short: "Split a delivery in its native form and publish it, with its seal",
-		Long: `feed takes files as a source delivers them, splits them into their smallest self-contained pieces and publishes
-each, then the file's seal. It does not look into the pieces: what is wrong in one is told by flis check, and
-by flis parked after flis run. Feeding a file twice changes nothing.
+		Long: `feed takes files as a source delivers them, splits them into their smallest self-contained
+pieces and publishes each, then the file's seal. It does not look into the pieces: what is wrong in
+one is told by flis check, and by flis parked after flis run. Feeding a file twice changes nothing.
 
-CPR: extracts in layout A, A-UUID (002 with road name and DAR id) or B (etableringsudtræk). The layout is found by the
-file's OPGAVENR (cpr.layouts in flis.yaml), or told by --layout. The file's own controls (000, 999, the chain
-of PRODDTOFORRIG) are checked before anything is sent.
-Other systems: JSON Lines, one CloudEvent in structured mode on each line; a line of type kontrol is the vendor's own seal.`,
+CPR: extracts in layout A, A-UUID (002 with road name and DAR id) or B (etableringsudtræk). The
+layout is found by the file's OPGAVENR (cpr.layouts in flis.yaml), or told by --layout. The file's
+own controls (000, 999, the chain of PRODDTOFORRIG) are checked before anything is sent.
+
+Other systems: JSON Lines in UTF-8, one CloudEvent in structured mode on each line:
+
+  {"specversion":"1.0","type":"bolig","id":"b-7-1","source":"//vitae/615",
+   "time":"2026-03-02T08:15:00+01:00","flis_leverance":"2026-03-02",
+   "data":{"BOLID":"7","KOMNR":"615","CPRNR":"6101700001","TYPE":1,
+   "VISDATO":"10-01-2026","INDDATO":null,"STATUS":"A"}}        (on one line)
+
+type is an event of the system, source //<system>/<municipality as the system names it>, data the
+event by its schema. Optional: sequence, flis_leverance (else --day, else the day of arrival),
+flis_kommune, subject (the entity's id, else the first field of data). Without data the event is a
+null value, and flis_kommune must be there. A line of type kontrol is the vendor's own seal, of a
+municipality and day; antal is the number of its distinct events:
+
+  {"specversion":"1.0","type":"kontrol","id":"segl-2026-03-02","source":"//vitae/615",
+   "time":"2026-03-02T20:00:00+01:00","data":{"slags":"segl","leverance":"2026-03-02","antal":1}}
+
+The file's own seal, with the number of its lines, comes from the feed: a file of four lines is five
+records. It proves that the file arrived whole, not that the vendor's day is complete.`,
 		Example: `  flis feed cpr D260302.L110101 --layout A
   flis feed kmd-nexus nexus-0101.jsonl
   flis run --once`,
@@ -54,14 +72,22 @@ Other systems: JSON Lines, one CloudEvent in structured mode on each line; a lin
 		},
 	}
 	c.Flags().StringVar(&f.layout, "layout", "", "CPR: A, A-UUID or B, where no OPGAVENR tells")
-	c.Flags().BoolVar(&f.excerpt, "excerpt", false, "the file is a part of another: its controls prove nothing")
-	c.Flags().StringVar(&f.day, "day", "", "day of delivery, yyyy-mm-dd (default: what the file tells, else today)")
+	c.Flags().BoolVar(&f.excerpt, "excerpt", false,
+		"the file is a part of another: its controls prove nothing")
+	c.Flags().StringVar(&f.day, "day", "",
+		"day of delivery, yyyy-mm-dd (default: what the file tells, else today)")
 	c.Flags().StringVar(&f.gap, "gap", "", "go past a missing file of the chain, for the reason given")
 	return c
 }
 
 // feedFiles feeds one file after the other; it ends with exit code 3 when records will be parked.
-func (in *installation) feedFiles(ctx context.Context, cl *cluster, s schemas.System, files []string, f feedFlags) error {
+func (in *installation) feedFiles(
+	ctx context.Context,
+	cl *cluster,
+	s schemas.System,
+	files []string,
+	f feedFlags,
+) error {
 	events := in.catalog.Events(s)
 	if len(events) == 0 {
 		return usage("feed %s: no such system; there are %v", s, in.catalog.Systems())
@@ -71,7 +97,7 @@ func (in *installation) feedFiles(ctx context.Context, cl *cluster, s schemas.Sy
 		return err
 	}
 	if !slices.Contains(in.systems(), s) {
-		in.out.Printf("no agreement names %s: flis run reads nothing of it until one does\n", s)
+		in.out.Printf("no agreement names %s: flis run parks what it sends until one does\n", s)
 	}
 	bad := 0
 	for i, file := range files {
@@ -90,8 +116,14 @@ func (in *installation) feedFiles(ctx context.Context, cl *cluster, s schemas.Sy
 	return nil
 }
 
-func (in *installation) feedFile(ctx context.Context, cl *cluster, feed *streams.Feed, s schemas.System, path string,
-	f feedFlags) (streams.Sent, error) {
+func (in *installation) feedFile(
+	ctx context.Context,
+	cl *cluster,
+	feed *streams.Feed,
+	s schemas.System,
+	path string,
+	f feedFlags,
+) (streams.Sent, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return streams.Sent{}, pathFree(err)
@@ -151,8 +183,14 @@ func describe(file *os.File, s schemas.System, f feedFlags) (streams.Delivery, e
 	return d, err
 }
 
-func (in *installation) feedCPR(ctx context.Context, cl *cluster, feed *streams.Feed, file *os.File, d streams.Delivery,
-	f feedFlags) (streams.Sent, error) {
+func (in *installation) feedCPR(
+	ctx context.Context,
+	cl *cluster,
+	feed *streams.Feed,
+	file *os.File,
+	d streams.Delivery,
+	f feedFlags,
+) (streams.Sent, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return streams.Sent{}, pathFree(err)
@@ -161,7 +199,8 @@ func (in *installation) feedCPR(ctx context.Context, cl *cluster, feed *streams.
 	for task, l := range in.cfg.CPR.Layouts {
 		layouts[task] = cpr.Layout(l)
 	}
-	x, err := cpr.Open(file, info.Size(), cpr.Options{Layout: cpr.Layout(f.layout), Layouts: layouts, Excerpt: f.excerpt})
+	x, err := cpr.Open(file, info.Size(), cpr.Options{Layout: cpr.Layout(f.layout), Layouts: layouts,
+		Excerpt: f.excerpt})
 	if err != nil {
 		return streams.Sent{}, fmt.Errorf("file %s: %w", d.SHA256[:12], err)
 	}
@@ -188,8 +227,15 @@ func (in *installation) feedCPR(ctx context.Context, cl *cluster, feed *streams.
 	}
 	sent, err := feed.Units(ctx, d, unitsOf(x))
 	if err == nil {
-		in.out.Printf("fed cpr file %s, layout %s, produced %s: %d records as %d units, %s\n", d.SHA256[:12], d.Layout,
-			d.Produced, x.Records, sent.Records, sealWord(d.Excerpt))
+		in.out.Printf(
+			"fed cpr file %s, layout %s, produced %s: %d records as %d units, %s\n",
+			d.SHA256[:12],
+			d.Layout,
+			d.Produced,
+			x.Records,
+			sent.Records,
+			sealWord(d.Excerpt),
+		)
 	}
 	return sent, err
 }

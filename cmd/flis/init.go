@@ -86,7 +86,8 @@ func newKey() string {
 	return hex.EncodeToString(b) + "\n"
 }
 
-// loadKey reads the deployment's key, and makes one in the installation's folder when none is there.
+// loadKey reads the deployment's key, and makes one in the installation's folder when none is
+// there.
 func loadKey(c *config) ([]byte, error) {
 	path := c.Key
 	if path == "" {

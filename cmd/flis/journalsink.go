@@ -32,8 +32,11 @@ func (s journalSink) Progress(ctx context.Context) (map[schemas.Stream]streams.P
 	}
 	at := map[schemas.Stream]streams.Position{}
 	for stream, p := range s.journal.Progress() {
-		at[stream] = streams.Position{Next: p.Next, Anchor: streams.Anchor{Topic: p.Anchor.Topic, Epoch: p.Anchor.Epoch,
-			Offset: p.Anchor.Offset, Hash: p.Anchor.SHA256}}
+		at[stream] = streams.Position{
+			Next: p.Next,
+			Anchor: streams.Anchor{Topic: p.Anchor.Topic, Epoch: p.Anchor.Epoch,
+				Offset: p.Anchor.Offset, Hash: p.Anchor.SHA256},
+		}
 	}
 	return at, nil
 }
@@ -48,8 +51,10 @@ func (e journalEntry) Add(rows ...schemas.Row) error { return raced(e.entry.Add(
 
 // Advance implements streams.Entry.
 func (e journalEntry) Advance(stream schemas.Stream, to streams.Position) error {
-	return raced(e.entry.Advance(stream, sinks.Position{Next: to.Next, Anchor: sinks.Anchor{Topic: to.Anchor.Topic,
-		Epoch: to.Anchor.Epoch, Offset: to.Anchor.Offset, SHA256: to.Anchor.Hash}}))
+	return raced(
+		e.entry.Advance(stream, sinks.Position{Next: to.Next, Anchor: sinks.Anchor{Topic: to.Anchor.Topic,
+			Epoch: to.Anchor.Epoch, Offset: to.Anchor.Offset, SHA256: to.Anchor.Hash}}),
+	)
 }
 
 // Size implements streams.Entry.

@@ -1,7 +1,7 @@
 // Command flis takes the deliveries of municipal source systems to every municipality's tables.
 //
-// Each verb has a file of its own; wire.go puts the parts together; config.go is the only user of viper. Exit codes:
-// 0 done, 1 the world is wrong, 2 usage, 3 bad records found.
+// Each verb has a file of its own; wire.go puts the parts together; config.go is the only user of
+// viper. Exit codes: 0 done, 1 the world is wrong, 2 usage, 3 bad records found.
 package main
 
 import (
@@ -27,8 +27,9 @@ const (
 	exitBad   = 3
 )
 
-// memoryLimit is what the program keeps to, by collecting garbage more often when it comes near it (1 GiB is promised
-// for any batch; what Go does not count has its room between the two). GOMEMLIMIT takes its place.
+// memoryLimit is what the program keeps to, by collecting garbage more often when it comes near it
+// (1 GiB is promised for any batch; what Go does not count has its room between the two).
+// GOMEMLIMIT takes its place.
 const memoryLimit = 768 << 20
 
 func main() {
@@ -110,9 +111,21 @@ Exit codes: 0 done, 1 the world is wrong, 2 usage, 3 bad records found.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(demoCommand(), initCommand(), feedCommand(), runCommand(), normaliseCommand(), closeCommand(),
-		showCommand(), explainCommand(), checkCommand(), parkedCommand(), statusCommand(), auditCommand(),
-		doctorCommand())
+	root.AddCommand(
+		demoCommand(),
+		initCommand(),
+		feedCommand(),
+		runCommand(),
+		normaliseCommand(),
+		closeCommand(),
+		showCommand(),
+		explainCommand(),
+		checkCommand(),
+		parkedCommand(),
+		statusCommand(),
+		auditCommand(),
+		doctorCommand(),
+	)
 	for _, c := range append(root.Commands(), root) {
 		c.Args = usageArgs(c.Args)
 	}

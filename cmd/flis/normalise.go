@@ -40,12 +40,17 @@ never used: where to go on is read from the journal.`,
 	return c
 }
 
-// normaliseShared works on the partitions that the consumer group assigns, system by system, until ctx ends.
+// normaliseShared works on the partitions that the consumer group assigns, system by system, until
+// ctx ends.
 func (in *installation) normaliseShared(ctx context.Context, cl *cluster) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup
-	for _, s := range in.systems() {
+	systems, err := in.sending(ctx, cl)
+	if err != nil {
+		return err
+	}
+	for _, s := range systems {
 		topics, err := cl.topics(ctx, in, s)
 		if err != nil {
 			return err
@@ -60,8 +65,14 @@ func (in *installation) normaliseShared(ctx context.Context, cl *cluster) error 
 	return context.Cause(ctx)
 }
 
-// follow normalises what each generation of the group assigns; a generation's work ends when the group divides anew.
-func (in *installation) follow(ctx context.Context, cl *cluster, s schemas.System, topics []string) error {
+// follow normalises what each generation of the group assigns; a generation's work ends when the
+// group divides anew.
+func (in *installation) follow(
+	ctx context.Context,
+	cl *cluster,
+	s schemas.System,
+	topics []string,
+) error {
 	generations, err := cl.Assign(ctx, in.cfg.Kafka.Group+"."+string(s), topics)
 	if err != nil {
 		return err

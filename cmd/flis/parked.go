@@ -26,7 +26,11 @@ func parkedCommand() *cobra.Command {
 		Short: "What was parked, and why",
 		Long: `parked tells of records that could not be used, or not in full. They are in the
 journal, whole, and stop nobody; a day that has one is not lukket. What is to be mended is the
-sender's, or a mapping, a code list or an agreement of ours.`,
+sender's, or a mapping, a code list or an agreement of ours.
+
+The way back: have the record sent again, mended, with the same ce_id. It is then the same event, and
+its last record decides: the day no longer waits for it. The parked record stays in the journal, and
+in the list, marked "mended since".`,
 		Example: `  flis parked list --dir flis-demo`,
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -50,8 +54,8 @@ func parkedListCommand() *cobra.Command {
 		Short: "One line for each parked record, or part of one",
 		Long: `list prints a line for each parked record: system, stream and offset (a part of a
 record has "#" and its ordinal), day of delivery, municipality (0000: the record names no single
-one), event id, and what was found: code, field path, rule. No values. At the end, the counts by
-code.`,
+one), event id, and what was found: code, field path, rule. No values. "mended since": the event was
+sent again under its id, and its last record is not parked. At the end, the counts by code.`,
 		Example: `  flis parked list --dir flis-demo
   flis parked list --dir flis-demo --system kmd-nexus --kommune 0101`,
 		Args: cobra.NoArgs,
@@ -135,24 +139,43 @@ func (in *installation) listParked(ctx context.Context, f parkedFilter) error {
 		if err != nil {
 			return err
 		}
+		mended, err := mendedSince(ctx, j)
+		if err != nil {
+			return err
+		}
 		err = j.Scan(ctx, -1, j.Version(), sinks.Want{Events: true, Raw: true},
 			func(r *schemas.Row) error {
 				if !parked(r) || f.kommune != "" && string(r.Kommune) != f.kommune || f.on != nil &&
 					r.Leverance != *f.on {
 					return nil
 				}
-				records[placeOf(r)] = true
-				return parkedLine(out, r, counts)
+				records[placeOf(r)] = mended[r.EventID]
+				return parkedLine(out, r, mended[r.EventID], counts)
 			})
 		if err != nil {
 			return err
 		}
 	}
-	return parkedEnd(out, int64(len(records)), counts)
+	return parkedEnd(out, records, counts)
+}
+
+// mendedSince is the events of which a record was parked and the last one was not. It holds the ids
+// of parked events only. A record without id is no event.
+func mendedSince(ctx context.Context, j *sinks.Journal) (map[string]bool, error) {
+	mended := map[string]bool{}
+	err := j.Scan(ctx, -1, j.Version(), sinks.Want{Raw: true}, func(r *schemas.Row) error {
+		bad := r.Outcome == schemas.Parked || r.Outcome == schemas.PartlyParked
+		_, known := mended[r.EventID]
+		if r.Ordinal == 0 && (bad || known) && !strings.HasSuffix(r.EventID, "|") {
+			mended[strings.Clone(r.EventID)] = !bad
+		}
+		return nil
+	})
+	return mended, err
 }
 
 // parkedLine prints one line and counts its findings. How to mend is left to show.
-func parkedLine(out io.Writer, r *schemas.Row, counts map[schemas.Code]int64) error {
+func parkedLine(out io.Writer, r *schemas.Row, mended bool, counts map[schemas.Code]int64) error {
 	at := placeOf(r).String()
 	if r.Ordinal > 0 {
 		at += "#" + strconv.Itoa(int(r.Ordinal))
@@ -163,19 +186,32 @@ func parkedLine(out io.Writer, r *schemas.Row, counts map[schemas.Code]int64) er
 		f.Mend = ""
 		found = append(found, printable(f.Error()))
 	}
+	if mended {
+		found = append(found, "mended since")
+	}
 	_, err := fmt.Fprintf(out, "%s  %s  %s  %s  %s  %s\n", r.System, at, r.Leverance, r.Kommune,
 		printable(r.EventID),
 		strings.Join(found, findingSeparator))
 	return err
 }
 
-// parkedEnd prints the counts. A record with several parked parts is one record.
-func parkedEnd(out io.Writer, records int64, counts map[schemas.Code]int64) error {
-	if records == 0 {
+// parkedEnd prints the counts. A record with several parked parts is one record; true is one that
+// has been mended.
+func parkedEnd(out io.Writer, records map[place]bool, counts map[schemas.Code]int64) error {
+	if len(records) == 0 {
 		_, err := fmt.Fprintln(out, "nothing is parked")
 		return err
 	}
-	fmt.Fprintf(out, "\n%s parked", counted(records, "record"))
+	fmt.Fprintf(out, "\n%s parked", counted(int64(len(records)), "record"))
+	mended := 0
+	for _, is := range records {
+		if is {
+			mended++
+		}
+	}
+	if mended > 0 {
+		fmt.Fprintf(out, " (%d mended since)", mended)
+	}
 	for i, c := range slices.Sorted(maps.Keys(counts)) {
 		begin := ", "
 		if i == 0 {

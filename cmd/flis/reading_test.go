@@ -174,7 +174,7 @@ func testParked(t *testing.T, dir string) {
 		says string
 		args []string
 	}{
-		{2, "there are [cpr cura kmd-nexus]", []string{"list", "--system", "nexus"}},
+		{2, "there are [cpr cura kmd-nexus vitae]", []string{"list", "--system", "nexus"}},
 		{2, "want four digits", []string{"list", "--kommune", "101"}},
 		{2, "want STREAM/OFFSET", []string{"show", "cura", "17"}},
 		{1, "has no record", []string{"show", "cura", "raw.cura.borgerdokument.v1/0/100000"}},
@@ -264,14 +264,14 @@ func testCheckRefuses(t *testing.T, dir string) {
 	require.Contains(t, out,
 		"line 2     parkeret\n           ENVELOPE: the line is no CloudEvent: "+
 			"the JSON ends too early; to mend: ")
-	require.Regexp(t, `line 3     parkeret  .*\n           ENVELOPE  type: `+
-		`the system kmd-nexus has no such event; to mend: use one of grant, `, out)
+	require.Regexp(t, `line 3     parkeret  .*\n           ENVELOPE  ce_type: is missing or not the `+
+		`event of this topic; to mend: send an event of kmd-nexus, .*: grant, housing, visit, `, out)
 	require.Regexp(t, `line 4     parkeret  .*\n           `+
 		`DECODE  data: has a key that the schema does not have`, out)
 	require.NotContains(t, out, "line 6", "accepted records are not printed")
 	require.Contains(t, out,
 		"4 records: 1 accepteret, 0 advarsel, 0 ignoreret, 0 delvist_parkeret, "+
-			"3 parkeret\nby code: DECODE 1, ENVELOPE 2\n")
+			"3 parkeret\nby code: DECODE 1, ENVELOPE 3\n")
 
 	out, _, code = checkInput(t, []byte(lines), "check", "kmd-nexus/visit", "-", "--dir", dir)
 	require.Equal(t, 3, code)

@@ -56,8 +56,16 @@ func realBroker(t *testing.T) string {
 	return addr
 }
 
-var storyTables = []string{"borger.person", "borger.personnummer", "borger.adresse", "borger.civilstand",
-	"borger.statsborgerskab", "aeldre.visiteret_tid", "aeldre.plejebolig", "aeldre.besoeg"}
+var storyTables = []string{
+	"borger.person",
+	"borger.personnummer",
+	"borger.adresse",
+	"borger.civilstand",
+	"borger.statsborgerskab",
+	"aeldre.visiteret_tid",
+	"aeldre.plejebolig",
+	"aeldre.besoeg",
+}
 
 // tables is every delivered row of the story's municipalities, but for when we knew.
 func tables(t *testing.T, dir string) map[string][]string {
@@ -86,8 +94,9 @@ func certificates(t *testing.T, dir, kommune, dataset string) []string {
 	return files
 }
 
-// TestRealKill kills flis run -9 at ten random moments while deliveries arrive on a real broker: nothing is lost and
-// nothing doubled, by audit and by comparison with an installation that was left in peace.
+// TestRealKill kills flis run -9 at ten random moments while deliveries arrive on a real broker:
+// nothing is lost and nothing doubled, by audit and by comparison with an installation that was
+// left in peace.
 func TestRealKill(t *testing.T) {
 	broker := realBroker(t)
 	dir, s := story(t, broker, scenario.Switch)

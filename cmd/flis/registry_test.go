@@ -18,7 +18,8 @@ import (
 	"github.com/flis-dk/flis/cmd/flis/scenario"
 )
 
-// fakeRegistry speaks as much of Confluent's API as the program asks for. It can go away and come back at its address.
+// fakeRegistry speaks as much of Confluent's API as the program asks for. It can go away and come
+// back at its address.
 type fakeRegistry struct {
 	addr    string
 	mu      sync.Mutex
@@ -73,13 +74,15 @@ func (f *fakeRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"id":%d}`, len(f.schemas))
 }
 
-// TestRegistryGoesAway: a registry that does not answer stops feed, run and doctor with a line that names it; what was
-// published waits, and goes on when it is back.
+// TestRegistryGoesAway: a registry that does not answer stops feed, run and doctor with a line that
+// names it; what was published waits, and goes on when it is back.
 func TestRegistryGoesAway(t *testing.T) {
 	f := newFakeRegistry(t)
 	w := newBadWorld(t)
-	w.write("flis.yaml", fmt.Sprintf("dir: .\nagreements: aftaler.yaml\nkafka:\n  partitions: 1\nregistry:\n  url: \"http://%s\"\n",
-		f.addr))
+	w.write("flis.yaml", fmt.Sprintf(
+		"dir: .\nagreements: aftaler.yaml\nkafka: {partitions: 1}\nregistry: {url: \"http://%s\"}\n",
+		f.addr,
+	))
 	events := w.write("n.jsonl", eventLine(t, "g-1", nexus0101, grantType, nexusGrant(1, anna, nil)))
 	f.down()
 	w.oneLine(1, []string{"register schema", f.addr}, "feed", "kmd-nexus", events)
@@ -108,9 +111,17 @@ func TestRegistryThatHangs(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close() })
 	w := newBadWorld(t)
 	w.write("flis.yaml", fmt.Sprintf(
-		"dir: .\nagreements: aftaler.yaml\nkafka: {partitions: 1, patience: 1s}\nregistry: {url: \"http://%s\"}\n", l.Addr()))
+		"dir: .\nagreements: aftaler.yaml\nkafka: {patience: 1s}\nregistry: {url: \"http://%s\"}\n",
+		l.Addr(),
+	))
 	events := w.write("n.jsonl", eventLine(t, "g-1", nexus0101, grantType, nexusGrant(1, anna, nil)))
-	w.oneLine(1, []string{"register schema", l.Addr().String(), "Timeout"}, "feed", "kmd-nexus", events)
+	w.oneLine(
+		1,
+		[]string{"register schema", l.Addr().String(), "Timeout"},
+		"feed",
+		"kmd-nexus",
+		events,
+	)
 }
 
 // TestRealRegistry takes the story through a real registry, on the real broker where there is one.
@@ -130,7 +141,12 @@ func TestRealRegistry(t *testing.T) {
 		mustFlis(t, "run", "--once", "--dir", dir)
 	}
 	mustFlis(t, "audit", "--dir", dir)
-	require.Contains(t, mustFlis(t, "parked", "list", "--dir", dir), "1 record parked", "the story's own")
+	require.Contains(
+		t,
+		mustFlis(t, "parked", "list", "--dir", dir),
+		"1 record parked",
+		"the story's own",
+	)
 
 	calm, s := story(t, "", scenario.Switch)
 	for _, d := range s.Days {

@@ -52,7 +52,8 @@ It may be killed at any moment: the next run goes on exactly where the journal a
 			})
 		},
 	}
-	c.Flags().BoolVar(&once, "once", false, "end when everything that is there has been worked through")
+	c.Flags().
+		BoolVar(&once, "once", false, "end when everything that is there has been worked through")
 	gapFlag(c, &gap)
 	return c
 }
@@ -102,12 +103,15 @@ func stopped(err error) error {
 	return err
 }
 
-// normaliseAll works on every system that an agreement names, side by side. A system whose stream stops (a hole, a topic
-// made anew) stops no other.
+// normaliseAll works on every system that an agreement names, side by side. A system whose stream
+// stops (a hole, a topic made anew) stops no other.
 func (in *installation) normaliseAll(ctx context.Context, cl *cluster, once bool) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	systems := in.systems()
+	systems, err := in.sending(ctx, cl)
+	if err != nil {
+		return err
+	}
 	done := make(chan error, len(systems))
 	for _, s := range systems {
 		go func() { done <- in.normalise(ctx, cl, s, nil, once) }()
@@ -129,8 +133,13 @@ func (in *installation) normaliseAll(ctx context.Context, cl *cluster, once bool
 }
 
 // normalise takes a system's topics, or the partitions of them that are given, into its journal.
-func (in *installation) normalise(ctx context.Context, cl *cluster, s schemas.System, only map[string][]int,
-	once bool) error {
+func (in *installation) normalise(
+	ctx context.Context,
+	cl *cluster,
+	s schemas.System,
+	only map[string][]int,
+	once bool,
+) error {
 	topics, err := cl.topics(ctx, in, s)
 	if err != nil {
 		return err
@@ -149,28 +158,48 @@ func (in *installation) normalise(ctx context.Context, cl *cluster, s schemas.Sy
 	for {
 		err := n.Run(ctx, once)
 		var hole *kafka.HoleError
-		if in.gap == "" || !errors.As(err, &hole) {
+		var moved *movedError
+		switch {
+		case in.gap != "" && errors.As(err, &hole):
+			stream := schemas.NewStream(cl.ClusterID(), hole.Topic, hole.Partition)
+			err = in.acceptGap(ctx, journal, stream, hole.LogStart)
+		case in.gap != "" && errors.As(err, &moved):
+			err = nil
+			// what it had beyond is not known: one offset stands for it
+			for stream, next := range moved.left {
+				err = errors.Join(err, in.acceptGap(ctx, journal, stream, next+1))
+			}
+		default:
 			return errors.Join(err, cl.trim(ctx, journal.Progress()))
 		}
-		if err := in.acceptGap(ctx, cl, journal, hole); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// acceptGap records that offsets are missing, and why the stream goes on all the same.
-func (in *installation) acceptGap(ctx context.Context, cl *cluster, j *sinks.Journal, h *kafka.HoleError) error {
-	stream := schemas.NewStream(cl.ClusterID(), h.Topic, h.Partition)
+// acceptGap records that a stream's offsets before to are missing, and why it goes on all the same.
+func (in *installation) acceptGap(
+	ctx context.Context,
+	j *sinks.Journal,
+	stream schemas.Stream,
+	to int64,
+) error {
 	from := j.Progress()[stream].Next
-	if err := j.CommitGap(ctx, writerID(), stream, from, h.LogStart, in.gap); err != nil {
+	if err := j.CommitGap(ctx, writerID(), stream, from, to, in.gap); err != nil {
 		return err
 	}
-	in.out.Printf("gap recorded: %s offsets %d to %d are missing\n", stream, from, h.LogStart-1)
+	in.out.Printf("gap recorded: %s offsets %d to %d are missing\n", stream, from, to-1)
 	return nil
 }
 
-func (in *installation) normaliser(ctx context.Context, cl *cluster, s schemas.System, journal *sinks.Journal,
-	src streams.Source) *streams.Normaliser {
+func (in *installation) normaliser(
+	ctx context.Context,
+	cl *cluster,
+	s schemas.System,
+	journal *sinks.Journal,
+	src streams.Source,
+) *streams.Normaliser {
 	return &streams.Normaliser{
 		System: s,
 		Source: src,
@@ -208,7 +237,11 @@ func (in *installation) closeOn(ctx context.Context, units []schemas.Unit) error
 }
 
 // closeRound closes once and says what came of it. A unit that fails stops no other.
-func (in *installation) closeRound(ctx context.Context, closer *sinks.Closer, units []schemas.Unit) error {
+func (in *installation) closeRound(
+	ctx context.Context,
+	closer *sinks.Closer,
+	units []schemas.Unit,
+) error {
 	report, err := closer.Round(ctx, in.clock(), units)
 	if err != nil {
 		return err
@@ -219,7 +252,8 @@ func (in *installation) closeRound(ctx context.Context, closer *sinks.Closer, un
 	return failures(report.Failed)
 }
 
-// failures is one error for units that failed for one reason, and one for all when the disk is full.
+// failures is one error for units that failed for one reason, and one for all when the disk is
+// full.
 func failures(failed map[schemas.Unit]error) error {
 	units := slices.SortedFunc(maps.Keys(failed), func(a, b schemas.Unit) int {
 		return strings.Compare(a.String(), b.String())

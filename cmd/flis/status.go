@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,11 +19,14 @@ func statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "What is closed, what is missing, what is parked, and how far behind",
-		Long: `status prints a line for each municipality and area: its newest certificate, the day of delivery, the day's state,
-rows, parked records, and what the day still lacks; then, for each system, how many published records are not journalled yet.
+		Long: `status prints a line for each municipality and area, as its newest certificate proves it:
+the newest day of delivery, the day's state, rows and parked records; then what each day of the
+last two months lacks; then, for each system, how many published records are not journalled yet.
+The JSON also tells how many entries of the journals came since each certificate.
 
-States: foreloebig (provisional: a source is not proven yet), lukket (complete and proven), lukket_med_forbehold (the deadline
-has passed; what is missing is named). "revideret n": late rows changed the day n times after it was closed.`,
+States: foreloebig (provisional: a source is not proven yet), lukket (complete and proven),
+lukket_med_forbehold (the deadline has passed, or more came than was sealed; what is missing is
+named). "revideret n": late rows changed the day n times after it was closed.`,
 		Example: `  flis status --dir flis-demo
   flis status --dir flis-demo --format json`,
 		Args: cobra.NoArgs,
@@ -43,17 +45,24 @@ has passed; what is missing is named). "revideret n": late rows changed the day 
 	return c
 }
 
-// unitStatus is a line of status.
+// unitStatus is a line of status: sinks.UnitStatus in Danish.
 type unitStatus struct {
-	Kommune     schemas.Kommunekode `json:"kommunekode"`
-	Area        schemas.Area        `json:"omraade"`
-	Certificate int64               `json:"bevis"`
-	Leverance   string              `json:"leverance"`
-	State       string              `json:"tilstand"`
-	Revised     map[string]int64    `json:"revideret"` // how often late rows changed a closed day, by day
-	Rows        int64               `json:"raekker"`
-	Parked      int64               `json:"parkeret"`
-	Missing     []string            `json:"mangler"`
+	Kommune     schemas.Kommunekode      `json:"kommunekode"`
+	Area        schemas.Area             `json:"omraade"`
+	Certificate int64                    `json:"bevis"`
+	Day         string                   `json:"leverance"` // newest day with a state
+	State       string                   `json:"tilstand"`  // of that day
+	Days        map[string]dayStatus     `json:"dage"`      // that lack something or were revised
+	Rows        int64                    `json:"raekker"`
+	Parked      int64                    `json:"parkeret"`
+	UnderWay    bool                     `json:"under_lukning"` // a close is begun and not finished
+	Lag         map[schemas.System]int64 `json:"nye_indgange"`  // of the journals since then
+}
+
+type dayStatus struct {
+	State   string   `json:"tilstand"`
+	Revised int64    `json:"revideret"`
+	Missing []string `json:"mangler"`
 }
 
 // streamStatus is how far a system's journal is behind its topics.
@@ -82,43 +91,31 @@ func (in *installation) printStatus(ctx context.Context, format string) error {
 }
 
 func (in *installation) unitStatuses(ctx context.Context) ([]unitStatus, error) {
-	var all []unitStatus
-	for _, u := range in.agreements.Units() {
-		c, err := sinks.Head(ctx, in.delivered, u)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, statusOf(u, c))
+	found, err := sinks.Status(ctx, in.delivered, in.agreements,
+		sinks.JournalEvents(in.internal), nil)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]unitStatus, len(found))
+	for i := range found {
+		all[i] = statusOf(&found[i])
 	}
 	return all, nil
 }
 
-// statusOf reads a certificate; nil = the unit was never closed.
-func statusOf(u schemas.Unit, c *sinks.Certificate) unitStatus {
-	s := unitStatus{Kommune: u.Kommune, Area: u.Area, Missing: []string{}, Revised: map[string]int64{}}
-	if c == nil {
+func statusOf(u *sinks.UnitStatus) unitStatus {
+	s := unitStatus{Kommune: u.Unit.Kommune, Area: u.Unit.Area, State: u.State, Rows: u.Rows,
+		Parked: u.Parked, UnderWay: u.UnderWay, Lag: u.Lag, Days: map[string]dayStatus{}}
+	if u.Certificate == nil {
 		s.State = "intet bevis"
 		return s
 	}
-	s.Certificate, s.Leverance = c.Number, c.Leverance
-	s.State = cmp.Or(c.Calendar[c.Leverance].State, sinks.Provisional)
-	for day, d := range c.Calendar {
-		if d.Revised > 0 {
-			s.Revised[day] = d.Revised
-		}
+	s.Certificate = u.Certificate.Number
+	if u.Day != schemas.Always {
+		s.Day = u.Day.String()
 	}
-	for _, t := range c.Tables {
-		if t.Current != nil {
-			s.Rows += t.Current.Rows
-		}
-	}
-	for _, d := range c.Days {
-		for _, src := range d.Sources {
-			s.Parked += src.Parked
-			for _, m := range src.Missing {
-				s.Missing = append(s.Missing, d.Day+" "+string(src.System)+": "+m)
-			}
-		}
+	for _, d := range u.Days {
+		s.Days[d.Day.String()] = dayStatus{d.State, d.Revised, append([]string{}, d.Missing...)}
 	}
 	return s
 }
@@ -134,7 +131,7 @@ func (in *installation) streamStatuses(ctx context.Context) ([]streamStatus, err
 		defer cl.Close()
 	}
 	var all []streamStatus
-	for _, s := range in.systems() {
+	for _, s := range slices.Sorted(maps.Keys(journals)) {
 		st := streamStatus{System: s, Entries: journals[s].Version() + 1}
 		err := dialErr
 		if err == nil {
@@ -149,7 +146,8 @@ func (in *installation) streamStatuses(ctx context.Context) ([]streamStatus, err
 }
 
 // behind counts the offsets that are published and not journalled.
-func (in *installation) behind(ctx context.Context, cl *cluster, s schemas.System, j *sinks.Journal) (int64, error) {
+func (in *installation) behind(ctx context.Context, cl *cluster, s schemas.System,
+	j *sinks.Journal) (int64, error) {
 	topics, err := cl.topics(ctx, in, s)
 	if err != nil {
 		return 0, err
@@ -182,7 +180,7 @@ func (in *installation) statusTable(units []unitStatus, systems []streamStatus) 
 		}
 		closed++
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%d\t%d\n", u.Kommune, in.kommuneName(u.Kommune),
-			u.Area, u.Certificate, u.Leverance, u.State, u.Rows, u.Parked)
+			u.Area, u.Certificate, u.Day, u.State, u.Rows, u.Parked)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -196,21 +194,30 @@ func (in *installation) statusTable(units []unitStatus, systems []streamStatus) 
 		case s.Problem != "":
 			in.out.Printf("system     %s: %d journal entries; %s\n", s.System, s.Entries, s.Problem)
 		default:
-			in.out.Printf("system     %s: %d journal entries, %d published records not journalled yet\n", s.System,
-				s.Entries, s.Behind)
+			in.out.Printf("system     %s: %d journal entries, %d published records not journalled yet\n",
+				s.System, s.Entries, s.Behind)
 		}
 	}
 	return nil
 }
 
-// remarks names what the table of states cannot: what days lack, and which were changed by late rows.
+// remarks names what the table of states cannot: what days lack, and which were changed by late
+// rows.
 func (in *installation) remarks(units []unitStatus) {
 	for _, u := range units {
-		for _, m := range u.Missing {
-			in.out.Printf("mangler    %s %s  %s\n", u.Kommune, u.Area, m)
+		for _, day := range slices.Sorted(maps.Keys(u.Days)) {
+			d := u.Days[day]
+			for _, m := range d.Missing {
+				in.out.Printf("mangler    %s %s  %s %s  %s\n", u.Kommune, u.Area, day, d.State, m)
+			}
+			if d.Revised > 0 {
+				in.out.Printf("revideret  %s %s  %s %s  %d\n", u.Kommune, u.Area, day, d.State,
+					d.Revised)
+			}
 		}
-		for _, day := range slices.Sorted(maps.Keys(u.Revised)) {
-			in.out.Printf("revideret  %s %s  %s: %d\n", u.Kommune, u.Area, day, u.Revised[day])
+		if u.UnderWay {
+			in.out.Printf("begyndt    %s %s  a close is not finished: the next one goes on with it\n",
+				u.Kommune, u.Area)
 		}
 	}
 }

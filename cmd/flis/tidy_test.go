@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bufio"
 	"bytes"
 	"go/ast"
 	"go/parser"
@@ -18,11 +17,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The caps and rules of the house; each failure names the rule.
+// The caps and rules of the house; each failure names the rule. Tests are held to the rules and not
+// to the caps: their tables are read as tables.
 const (
 	maxFileLines     = 600
 	maxFunctionLines = 70
-	maxColumns       = 120
+	maxColumns       = 100 // a tab is one, as linters count
 	moduleRoot       = "../.."
 	modulePath       = "github.com/flis-dk/flis/"
 )
@@ -69,7 +69,8 @@ func goFiles(t *testing.T) []*goFile {
 		if err != nil {
 			return err
 		}
-		if e.IsDir() && strings.HasPrefix(e.Name(), ".") && p != moduleRoot || e.IsDir() && e.Name() == "testdata" {
+		if e.IsDir() && strings.HasPrefix(e.Name(), ".") && p != moduleRoot ||
+			e.IsDir() && e.Name() == "testdata" {
 			return fs.SkipDir
 		}
 		if filepath.Ext(p) != ".go" {
@@ -93,14 +94,20 @@ func goFiles(t *testing.T) []*goFile {
 	return all
 }
 
+// longText is a text that cannot be broken without hiding it from a search.
+var longText = regexp.MustCompile(`"[^"]{50,}"`)
+
 func TestTidySizes(t *testing.T) {
 	for _, s := range goFiles(t) {
-		lines := bufio.NewScanner(bytes.NewReader(s.text))
 		n := 0
-		for lines.Scan() {
+		raw := false // inside a raw string: text for people, or a table
+		for line := range strings.Lines(string(s.text)) {
 			n++
-			line := strings.ReplaceAll(lines.Text(), "\t", "    ")
-			if utf8.RuneCountInString(line) > maxColumns {
+			held := raw || strings.Contains(line, "`") || longText.MatchString(line)
+			if strings.Count(line, "`")%2 == 1 {
+				raw = !raw
+			}
+			if !held && !s.test() && utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > maxColumns {
 				t.Errorf("%s:%d: more than %d columns", s.path, n, maxColumns)
 			}
 		}
@@ -109,11 +116,17 @@ func TestTidySizes(t *testing.T) {
 		}
 		for _, d := range s.file.Decls {
 			f, ok := d.(*ast.FuncDecl)
-			if !ok || f.Body == nil {
+			if !ok || f.Body == nil || s.test() {
 				continue
 			}
 			if n := s.set.Position(f.End()).Line - s.set.Position(f.Pos()).Line; n > maxFunctionLines {
-				t.Errorf("%s: %s has %d lines, a function has at most %d", s.path, f.Name.Name, n, maxFunctionLines)
+				t.Errorf(
+					"%s: %s has %d lines, a function has at most %d",
+					s.path,
+					f.Name.Name,
+					n,
+					maxFunctionLines,
+				)
 			}
 		}
 	}
@@ -232,11 +245,13 @@ func checkExportedTypes(t *testing.T, s *goFile, d *ast.GenDecl) {
 	}
 }
 
-// TestTidyReading keeps the second reading of CPR a second one: it imports the standard library only.
+// TestTidyReading keeps the second reading of CPR a second one: it imports the standard library
+// only.
 func TestTidyReading(t *testing.T) {
 	found := false
 	for _, s := range goFiles(t) {
-		if !strings.HasPrefix(s.path, "cmd/flis/cprreading") || strings.HasSuffix(s.path, "_compare_test.go") {
+		if !strings.HasPrefix(s.path, "cmd/flis/cprreading") ||
+			strings.HasSuffix(s.path, "_compare_test.go") {
 			continue
 		}
 		found = true

@@ -11,8 +11,9 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// TestVendorChangeIsNoEvent plays the same facts three times: told by the old vendor only, by the new one only, and by the
-// old one until the switch and the new one after it. What a municipality asks has the same answer in all three.
+// TestVendorChangeIsNoEvent plays the same facts three times: told by the old vendor only, by the
+// new one only, and by the old one until the switch and the new one after it. What a municipality
+// asks has the same answer in all three.
 func TestVendorChangeIsNoEvent(t *testing.T) {
 	asked := map[scenario.Vendors][]string{}
 	for _, v := range []scenario.Vendors{scenario.OnlyOld, scenario.OnlyNew, scenario.Switch} {
@@ -49,7 +50,10 @@ func visitsByDay(t *testing.T, dir string) []string {
 	t.Helper()
 	var all []string
 	for _, r := range shown(t, dir, string(scenario.Changing), "aeldre.besoeg") {
-		all = append(all, fmt.Sprint(r["dato"], " ", r["cpr"], " ", r["start"], " ", r["minutter"], " ", r["status"]))
+		all = append(
+			all,
+			fmt.Sprint(r["dato"], " ", r["cpr"], " ", r["start"], " ", r["minutter"], " ", r["status"]),
+		)
 	}
 	slices.Sort(all)
 	return all
@@ -59,8 +63,11 @@ func nursingHomes(t *testing.T, dir, day string) []string {
 	t.Helper()
 	var all []string
 	for _, r := range shown(t, dir, string(scenario.Changing), "aeldre.plejebolig", "--as-of", day) {
-		all = append(all, fmt.Sprint(r["cpr"], " ", r["boligtype"], " ", r["visiteret_dato"], " ", r["fase"], " ",
-			r["indflyttet_dato"]))
+		all = append(
+			all,
+			fmt.Sprint(r["cpr"], " ", r["boligtype"], " ", r["visiteret_dato"], " ", r["fase"], " ",
+				r["indflyttet_dato"]),
+		)
 	}
 	slices.Sort(all)
 	return all

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ import (
 	"github.com/flis-dk/flis/schemas/codes"
 	"github.com/flis-dk/flis/sinks"
 	"github.com/flis-dk/flis/sinks/store"
+	"github.com/flis-dk/flis/streams/kafka"
 	"github.com/flis-dk/flis/transforms"
 	"github.com/flis-dk/flis/transforms/cpr"
 )
@@ -67,7 +69,10 @@ func openExisting(c *cobra.Command) (*installation, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(cfg.Dir, internalName)); err != nil {
-		return nil, fmt.Errorf("there is nothing in %s yet: feed a delivery and run flis run --once, or name another --dir", cfg.Dir)
+		return nil, fmt.Errorf(
+			"there is nothing in %s yet: feed a delivery and run flis run --once, or name another --dir",
+			cfg.Dir,
+		)
 	}
 	return newInstallation(c, cfg, time.Now)
 }
@@ -94,7 +99,8 @@ func newInstallation(c *cobra.Command, cfg *config, clock func() time.Time) (*in
 	for d := range in.datasets {
 		known[d] = true
 	}
-	if in.agreements, err = loadAgreements(cfg.Agreements, in.lists, known, systemNames(builtin)); err != nil {
+	in.agreements, err = loadAgreements(cfg.Agreements, in.lists, known, systemNames(builtin))
+	if err != nil {
 		return nil, err
 	}
 	if in.registry, err = openRegistry(cfg, builtin); err != nil {
@@ -104,9 +110,13 @@ func newInstallation(c *cobra.Command, cfg *config, clock func() time.Time) (*in
 	if err != nil {
 		return nil, usage("load catalog: %w", err)
 	}
-	in.catalog, err = transforms.Load(transforms.Sources{Builtin: schemas.Builtin, Mappings: transforms.Mappings,
-		Overlay: in.files, Lists: in.lists, Agreements: in.agreements, Registry: in.registry,
-		Parsers: map[schemas.System]transforms.Parser{cprSystem: transforms.Parser(cpr.NewParser(rules))}})
+	in.catalog, err = transforms.Load(
+		transforms.Sources{Builtin: schemas.Builtin, Mappings: transforms.Mappings,
+			Overlay: in.files, Lists: in.lists, Agreements: in.agreements, Registry: in.registry,
+			Parsers: map[schemas.System]transforms.Parser{
+				cprSystem: transforms.Parser(cpr.NewParser(rules)),
+			}},
+	)
 	if err != nil {
 		return nil, usage("load catalog: %w", err)
 	}
@@ -151,7 +161,11 @@ func openRegistry(cfg *config, files []fs.FS) (avro.Registry, error) {
 		}
 		return r, nil
 	}
-	return avro.NewLocal(files...)
+	r, err := avro.NewLocal(files...)
+	if err != nil {
+		return nil, usage("load catalog: %w", err)
+	}
+	return r, nil
 }
 
 func (in *installation) openStores() error {
@@ -178,10 +192,51 @@ func (in *installation) systems() []schemas.System {
 	return all
 }
 
-// journals opens the journal of each system that an agreement names.
+// sending is the systems that an agreement names, and each other one of the catalog whose topics
+// are at the broker: what it sends is journalled, parked TENANT, and so raised (invariant 6).
+func (in *installation) sending(ctx context.Context, cl *cluster) ([]schemas.System, error) {
+	all := in.systems()
+	topics, err := cl.Topics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range in.catalog.Systems() {
+		there := slices.ContainsFunc(topics, func(t kafka.Topic) bool {
+			return strings.HasPrefix(t.Name, schemas.RawTopicPrefix(s))
+		})
+		if there && !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+// journalled is the systems that an agreement names, and each other one of the catalog that has a
+// journal.
+func (in *installation) journalled(ctx context.Context) ([]schemas.System, error) {
+	all := in.systems()
+	for _, s := range in.catalog.Systems() {
+		for _, err := range in.internal.List(ctx, schemas.JournalPrefix(s)+"/", "") {
+			if err != nil {
+				return nil, err
+			}
+			if !slices.Contains(all, s) {
+				all = append(all, s)
+			}
+			break
+		}
+	}
+	return all, nil
+}
+
+// journals opens the journal of each system that has, or should have, one.
 func (in *installation) journals(ctx context.Context) (map[schemas.System]*sinks.Journal, error) {
+	systems, err := in.journalled(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all := map[schemas.System]*sinks.Journal{}
-	for _, s := range in.systems() {
+	for _, s := range systems {
 		j, err := sinks.OpenJournal(ctx, in.internal, s)
 		if err != nil {
 			return nil, err
@@ -191,26 +246,32 @@ func (in *installation) journals(ctx context.Context) (map[schemas.System]*sinks
 	return all, nil
 }
 
-// closeDeps is what a closer works with. Scratch files hold personal data and have no name once they are open.
+// closeDeps is what a closer works with. Scratch files hold personal data and have no name once
+// they are open.
 func (in *installation) closeDeps() (sinks.Deps, error) {
 	engine, err := in.engine(in.internal, in.delivered)
 	return sinks.Deps{
-		Journal:      sinks.JournalEvents(in.internal),
-		Tables:       in.delivered,
-		Engine:       engine,
-		Agreements:   in.agreements,
-		Datasets:     in.datasets,
-		Clock:        in.clock,
-		Progress:     in.closeProgress,
-		Fingerprints: map[string]string{"katalog": in.catalog.Fingerprint(), "kodelister": in.lists.Fingerprint()},
-		Writer:       writerID(),
-		Build:        build(),
+		Journal:    sinks.JournalEvents(in.internal),
+		Tables:     in.delivered,
+		Engine:     engine,
+		Agreements: in.agreements,
+		Datasets:   in.datasets,
+		Clock:      in.clock,
+		Progress:   in.closeProgress,
+		Fingerprints: map[string]string{
+			"katalog":    in.catalog.Fingerprint(),
+			"kodelister": in.lists.Fingerprint(),
+		},
+		Writer: writerID(),
+		Build:  build(),
 	}, err
 }
 
 func (in *installation) engine(state, delivered store.Store) (*sinks.Tables, error) {
-	return sinks.NewTables(sinks.TablesConfig{State: state, Delivered: delivered, Datasets: in.datasets,
-		Dir: filepath.Join(in.cfg.Dir, scratchName)})
+	return sinks.NewTables(
+		sinks.TablesConfig{State: state, Delivered: delivered, Datasets: in.datasets,
+			Dir: filepath.Join(in.cfg.Dir, scratchName)},
+	)
 }
 
 // closeProgress shows that a long close goes on.

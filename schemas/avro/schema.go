@@ -13,9 +13,11 @@ package avro
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	twmb "github.com/twmb/avro"
 )
@@ -133,6 +135,9 @@ func Admit(text string) (*Schema, error) {
 	if len(text) > maxSchemaSize {
 		return nil, fmt.Errorf("admit schema: %d bytes, the limit is %d", len(text), maxSchemaSize)
 	}
+	if err := jsonForm(text); err != nil {
+		return nil, err
+	}
 	p, err := twmb.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("parse schema: %w", err)
@@ -145,6 +150,17 @@ func Admit(text string) (*Schema, error) {
 		return nil, fmt.Errorf("admit schema: %w", err)
 	}
 	return s, nil
+}
+
+// jsonForm names the line of a fault of JSON: a schema is written by hand.
+func jsonForm(text string) error {
+	var any json.RawMessage
+	var fault *json.SyntaxError
+	if err := json.Unmarshal([]byte(text), &any); errors.As(err, &fault) {
+		line := 1 + strings.Count(text[:min(int(fault.Offset), len(text))], "\n")
+		return fmt.Errorf("line %d is no JSON: %w", line, err)
+	}
+	return nil
 }
 
 // admission counts the types of a schema as it copies them.

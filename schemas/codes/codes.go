@@ -1,8 +1,10 @@
-// Package codes holds the dated code lists: municipalities, countries, law codes, vendors' own codes.
+// Package codes holds the dated code lists: municipalities, countries, law codes, vendors' own
+// codes.
 //
-// It owns the CSV form (UTF-8, ";", LF, no quoting, a heading line; `kilde` says where a row is from) and the
-// look-ups. It refuses a row that it cannot place: a bad date, a missing code, a wrong number of fields. A list is
-// read-only once loaded and safe for concurrent use.
+// It owns the CSV form (UTF-8, ";", LF, no quoting, a heading line; `kilde` says where a row is
+// from) and the look-ups. It refuses a row that it cannot place: a bad date, a missing code, a
+// wrong number of fields, a code that another row of the file says something else of for the same
+// days. A list is read-only once loaded and safe for concurrent use.
 //
 //	lists, err := codes.Load(schemas.Builtin, overlay)
 //	e, ok := lists.Lookup("paragraf", "SEL-83", day)
@@ -30,6 +32,7 @@ type Entry struct {
 	Successor  string
 	From, To   schemas.Day
 	Fields     map[string]string // every column of the row, by heading; shared, not to be changed
+	Place      string            // "codes/lokal.csv:50"
 }
 
 // Lists is every list by name.
@@ -51,8 +54,8 @@ const (
 	local         = "lokal"               // system, liste, kode → standard
 )
 
-// Load reads codes/*.csv of each file system; a row of a later one replaces the row with the same code and
-// gyldig_fra of an earlier one, else it is added.
+// Load reads codes/*.csv of each file system; a row of a later one replaces the row with the same
+// code and gyldig_fra of an earlier one, else it is added.
 func Load(files ...fs.FS) (*Lists, error) {
 	l := &Lists{lists: map[string]list{}}
 	sum := sha256.New()
@@ -67,8 +70,8 @@ func Load(files ...fs.FS) (*Lists, error) {
 				return nil, fmt.Errorf("read code list: %w", err)
 			}
 			fmt.Fprintf(sum, "%s %d\n%s", name, len(b), b)
-			if err := l.add(strings.TrimSuffix(path.Base(name), ".csv"), string(b)); err != nil {
-				return nil, fmt.Errorf("read code list %s: %w", name, err)
+			if err := l.add(name, string(b)); err != nil {
+				return nil, fmt.Errorf("read code list: %w", err)
 			}
 		}
 	}
@@ -77,29 +80,35 @@ func Load(files ...fs.FS) (*Lists, error) {
 	return l, nil
 }
 
-func (l *Lists) add(name, text string) error {
+// add reads one file. Rows of one file may not contradict each other; they go over those of files
+// before it. Every fault of the file is told.
+func (l *Lists) add(file, text string) error {
+	name := strings.TrimSuffix(path.Base(file), ".csv")
 	into, ok := l.lists[name]
 	if !ok {
 		into = list{entries: map[string][]Entry{}}
 	}
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	heading := strings.Split(lines[0], ";")
+	if err := checkHeading(name, text, heading); err != nil {
+		return fmt.Errorf("%s:1: %w", file, err)
+	}
+	own := map[string][]Entry{} // of this file, by key
+	var faults []error
 	for i, line := range lines[1:] {
 		if line == "" {
 			continue
 		}
-		cells := strings.Split(line, ";")
-		if len(cells) != len(heading) {
-			return fmt.Errorf("line %d: %d fields, the heading has %d", i+2, len(cells), len(heading))
+		e, key, err := parseLine(name, line, heading)
+		e.Place = fmt.Sprintf("%s:%d", file, i+2)
+		if err == nil {
+			err = contradiction(own[key], e)
 		}
-		fields := make(map[string]string, len(cells))
-		for j, h := range heading {
-			fields[h] = cells[j]
-		}
-		e, key, err := parseEntry(name, fields)
 		if err != nil {
-			return fmt.Errorf("line %d: %w", i+2, err)
+			faults = append(faults, fmt.Errorf("%s: %w", e.Place, err))
+			continue
 		}
+		own[key] = append(own[key], e)
 		if e.Last != "" {
 			into.ranges = append(into.ranges, e)
 			continue
@@ -107,6 +116,66 @@ func (l *Lists) add(name, text string) error {
 		into.entries[key] = place(into.entries[key], e)
 	}
 	l.lists[name] = into
+	return errors.Join(faults...)
+}
+
+// headings is what each list's heading must have; other columns are the list's own.
+func headings(name string) []string {
+	switch name {
+	case local:
+		return []string{"system", "liste", "kode", "standard"}
+	case organisations:
+		return []string{"form", "vaerdi", "kommunekode"}
+	}
+	return []string{"kode"}
+}
+
+// checkHeading refuses what a spreadsheet makes of a list, in words that say how to save it.
+func checkHeading(name, text string, heading []string) error {
+	if strings.HasPrefix(text, "\ufeff") {
+		return errors.New("the file begins with a byte order mark: save it as UTF-8 without")
+	}
+	if strings.Contains(text, "\r") {
+		return errors.New("lines end in CR LF: save the file with LF alone")
+	}
+	for _, want := range headings(name) {
+		ranges := want == "kode" && slices.Contains(heading, "kode_fra")
+		if !ranges && !slices.Contains(heading, want) {
+			return fmt.Errorf("the first line is no heading of the list %s: it has no column %s; want %s",
+				name, want, strings.Join(append(headings(name), "gyldig_fra", "gyldig_til", "kilde"), ";"))
+		}
+	}
+	return nil
+}
+
+// parseLine takes a row apart by the heading.
+func parseLine(name, line string, heading []string) (Entry, string, error) {
+	cells := strings.Split(line, ";")
+	if len(cells) != len(heading) {
+		return Entry{}, "", fmt.Errorf(
+			"%d fields, the heading has %d (fields are separated by ;)",
+			len(cells),
+			len(heading),
+		)
+	}
+	fields := make(map[string]string, len(cells))
+	for i, h := range heading {
+		fields[h] = cells[i]
+	}
+	return parseEntry(name, fields)
+}
+
+// contradiction finds a row of the same key that holds on a day of e and says something else. A row
+// that is there twice, word for word, says nothing new.
+func contradiction(rows []Entry, e Entry) error {
+	for _, x := range rows {
+		if x.From < e.To && e.From < x.To && !maps.Equal(x.Fields, e.Fields) {
+			return fmt.Errorf(
+				"the code stands in line %s too, for the same days: end one row where the other begins",
+				x.Place[strings.LastIndexByte(x.Place, ':')+1:],
+			)
+		}
+	}
 	return nil
 }
 
@@ -122,9 +191,15 @@ func place(entries []Entry, e Entry) []Entry {
 	return slices.Insert(entries, i, e)
 }
 
+// parseEntry places a row: its key within the list, and the days on which it holds.
 func parseEntry(name string, f map[string]string) (Entry, string, error) {
-	e := Entry{Code: cmp.Or(f["kode"], f["kode_fra"]), Last: f["kode_til"], Name: cmp.Or(f["navn"], f["tekst"]),
-		Successor: f["efterfoelger"], Fields: f}
+	e := Entry{
+		Code:      cmp.Or(f["kode"], f["kode_fra"]),
+		Last:      f["kode_til"],
+		Name:      cmp.Or(f["navn"], f["tekst"]),
+		Successor: f["efterfoelger"],
+		Fields:    f,
+	}
 	key := e.Code
 	switch name {
 	case organisations:
@@ -153,6 +228,7 @@ func parseEntry(name string, f map[string]string) (Entry, string, error) {
 	return e, key, nil
 }
 
+// day reads a bound of validity; none is since ever, or open.
 func day(s string, empty schemas.Day) (schemas.Day, error) {
 	if s == "" {
 		return empty, nil
@@ -194,8 +270,8 @@ func (l *Lists) Lookup(name, code string, at schemas.Day) (Entry, bool) {
 	return Entry{}, false
 }
 
-// Organisation is the municipality that a source names by a key of some form: KOM4 and KOM3 are the code itself,
-// the rest (SOR, GLN, CVR, STS, SD, MYN) stand in the list organisationsnoegle.
+// Organisation is the municipality that a source names by a key of some form: KOM4 and KOM3 are the
+// code itself, the rest (SOR, GLN, CVR, STS, SD, MYN) stand in the list organisationsnoegle.
 func (l *Lists) Organisation(form, value string, at schemas.Day) (schemas.Kommunekode, bool) {
 	if form == "KOM3" && len(value) == 3 {
 		form, value = "KOM4", "0"+value
@@ -214,13 +290,15 @@ func (l *Lists) Local(s schemas.System, name, code string, at schemas.Day) (stri
 	return e.Code, ok
 }
 
-// Holder is the municipality that holds what CPR says of a municipality code: itself, or the open one that took it
-// over (model.md 3.2, KOMKOD). False: nobody (Greenland, tax codes, Christiansoe, an unknown code).
+// Holder is the municipality that holds what CPR says of a municipality code: itself, or the open
+// one that took it over (model.md 3.2, KOMKOD). False: nobody (Greenland, tax codes, Christiansoe,
+// an unknown code).
 func (l *Lists) Holder(code string) (schemas.Kommunekode, bool) {
 	k, ok := l.holder[code]
 	return k, ok
 }
 
+// holders follows the chain of successors of every municipality once.
 func (l *Lists) holders() map[string]schemas.Kommunekode {
 	m := map[string]schemas.Kommunekode{}
 	for code := range l.lists["kommune"].entries {
@@ -254,13 +332,18 @@ func (l *Lists) Municipalities() []schemas.Kommunekode {
 	return open
 }
 
-// HasLocal says whether a system has a list of that name of its own.
-func (l *Lists) HasLocal(s schemas.System, name string) bool {
+// Locals is every row that a system has in a list of its own, in order of place; none: it has no
+// such list.
+func (l *Lists) Locals(s schemas.System, name string) []Entry {
 	prefix := string(s) + schemas.KeySeparator + name + schemas.KeySeparator
-	for key := range l.lists[local].entries {
+	var rows []Entry
+	for key, entries := range l.lists[local].entries {
 		if strings.HasPrefix(key, prefix) {
-			return true
+			rows = append(rows, entries...)
 		}
 	}
-	return false
+	slices.SortFunc(rows, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(len(a.Place), len(b.Place)), cmp.Compare(a.Place, b.Place))
+	})
+	return rows
 }

@@ -58,18 +58,43 @@ func TestOverlayAddsAndReplaces(t *testing.T) {
 }
 
 func TestBadLists(t *testing.T) {
-	for name, text := range map[string]string{
-		"no code":       "kode;navn\n;x\n",
-		"fields":        "kode;navn\na;b;c\n",
-		"date":          "kode;gyldig_fra\na;2024-13-01\n",
-		"empty period":  "kode;gyldig_fra;gyldig_til\na;2024-01-01;2024-01-01\n",
-		"municipality?": "form;vaerdi;kommunekode\nSOR;1;101\n",
+	const lokal = "system;liste;kode;standard;gyldig_fra;gyldig_til;kilde\n"
+	for name, c := range map[string][3]string{
+		"no code": {"x", "kode;navn\n;x\n", "codes/x.csv:2: the code is empty"},
+		"fields":  {"x", "kode;navn\na;b;c\n", "codes/x.csv:2: 3 fields, the heading has 2"},
+		"date":    {"x", "kode;gyldig_fra\na;2024-13-01\n", "codes/x.csv:2:"},
+		"empty period": {"x", "kode;gyldig_fra;gyldig_til\na;2024-01-01;2024-01-01\n",
+			"codes/x.csv:2: gyldig_fra is not"},
+		"municipality": {"organisationsnoegle", "form;vaerdi;kommunekode\nSOR;1;101\n", "noegle.csv:2:"},
+		"no heading": {"lokal", "vitae;lov;083;SEL-83;;;o\n",
+			"codes/lokal.csv:1: the first line is no heading of the list lokal: it has no column system; want " +
+				"system;liste;kode;standard;gyldig_fra;gyldig_til;kilde"},
+		"commas": {"lokal", lokal + "vitae,lov,083,SEL-83,,,o\n",
+			"lokal.csv:2: 1 fields, the heading has 7 (fields are"},
+		"mark":    {"lokal", "\ufeff" + lokal, "lokal.csv:1: the file begins with a byte order mark"},
+		"windows": {"lokal", "kode\r\na\r\n", "lokal.csv:1: lines end in CR LF"},
+		"twice": {"lokal", lokal + "v;lov;083;SEL-83;;;o\nv;lov;084;SEL-84;;;o\nv;lov;083;SEL-84;2024-01-01;;o\n",
+			"codes/lokal.csv:4: the code stands in line 2 too, for the same days"},
 	} {
-		file := "codes/x.csv"
-		if name == "municipality?" {
-			file = "codes/organisationsnoegle.csv"
-		}
-		_, err := codes.Load(fstest.MapFS{file: {Data: []byte(text)}})
-		require.ErrorContains(t, err, "line 2", name)
+		_, err := codes.Load(fstest.MapFS{"codes/" + c[0] + ".csv": {Data: []byte(c[1])}})
+		require.ErrorContains(t, err, c[2], name)
 	}
+}
+
+func TestEveryFaultIsTold(t *testing.T) {
+	_, err := codes.Load(fstest.MapFS{"codes/x.csv": {Data: []byte("kode;navn\n;x\na;A\nb\n")}})
+	require.ErrorContains(t, err, "codes/x.csv:2: the code is empty")
+	require.ErrorContains(t, err, "codes/x.csv:4: 1 fields")
+}
+
+// TestRowsThatDoNotContradict: rows that meet, and one that is there twice.
+func TestRowsThatDoNotContradict(t *testing.T) {
+	l, err := codes.Load(fstest.MapFS{"codes/lokal.csv": {Data: []byte(
+		"system;liste;kode;standard;gyldig_fra;gyldig_til\nv;lov;1;a;;2024-01-01\n" +
+			"v;lov;1;b;2024-01-01;\nv;lov;1;b;2024-01-01;\nv;andre;1;c;;\n")}})
+	require.NoError(t, err)
+	rows := l.Locals("v", "lov")
+	require.Len(t, rows, 2)
+	require.Equal(t, "codes/lokal.csv:2", rows[0].Place)
+	require.Empty(t, l.Locals("v", "andet"))
 }

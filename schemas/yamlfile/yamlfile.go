@@ -48,7 +48,7 @@ func Decode(file string, data []byte, dst any) error {
 	var doc yaml.Node
 	dec := yaml.NewDecoder(strings.NewReader(string(data)))
 	if err := dec.Decode(&doc); err != nil {
-		return fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
+		return fmt.Errorf("%s:%s", file, syntaxFault(err))
 	}
 	d := decoder{file: file}
 	var next yaml.Node
@@ -60,6 +60,15 @@ func Decode(file string, data []byte, dst any) error {
 	}
 	d.value(doc.Content[0], reflect.ValueOf(dst).Elem(), 0)
 	return errors.Join(d.errs...)
+}
+
+// syntaxFault is a fault of YAML itself as "line: …"; that of an empty file has no line.
+func syntaxFault(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if rest, ok := strings.CutPrefix(text, "line "); ok {
+		return rest
+	}
+	return " " + text
 }
 
 // decoder collects every fault of a file.

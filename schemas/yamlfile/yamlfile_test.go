@@ -65,7 +65,8 @@ func TestBad(t *testing.T) {
 		"table: {1: x}":           "a.yaml:1: key 1 is read as int: write it in quotes",
 		"code: x\n---\ncode: y":   "one document",
 		"":                        "a.yaml: EOF",
-		"code: [":                 "a.yaml: line",
+		"code: [":                 "a.yaml:1: did not find",
+		"code: x\n\ty: z":         "a.yaml:2: found",
 		"inner:\n  <<: {name: x}": "a.yaml:2: a key is a plain word",
 	} {
 		var o outer

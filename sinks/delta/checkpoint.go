@@ -97,8 +97,13 @@ func (s *Snapshot) checkpoint() (*parquet.Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &parquet.Checkpoint{ID: s.Metadata.ID, Schema: schema, PartitionColumns: s.Metadata.PartitionColumns,
-		Configuration: withStats(s.Metadata.Configuration, s.Metadata.Schema), Txns: s.Txns}
+	c := &parquet.Checkpoint{
+		ID:               s.Metadata.ID,
+		Schema:           schema,
+		PartitionColumns: s.Metadata.PartitionColumns,
+		Configuration:    withStats(s.Metadata.Configuration, s.Metadata.Schema),
+		Txns:             s.Txns,
+	}
 	for _, p := range slices.Sorted(maps.Keys(s.Files)) {
 		a := s.Files[p]
 		values := map[string]*string{}
@@ -120,14 +125,21 @@ func fromCheckpoint(version int64, c *parquet.Checkpoint) (*Snapshot, error) {
 		return nil, err
 	}
 	s := &Snapshot{Version: version, Files: map[string]Add{}, Txns: c.Txns, Metadata: Metadata{
-		ID: c.ID, Schema: cs, PartitionColumns: c.PartitionColumns, Configuration: splitStats(c.Configuration, cs)}}
+		ID: c.ID, Schema: cs, PartitionColumns: c.PartitionColumns,
+		Configuration: splitStats(c.Configuration, cs)}}
 	for _, f := range c.Files {
 		if err := store.CheckKey(f.Path); err != nil {
 			return nil, err
 		}
 		// DataChange of a file's own entry is not kept; of a state it means nothing.
-		s.Files[f.Path] = Add{Path: f.Path, Partition: notNull(f.Partition), Size: f.Size, Modified: f.Modified,
-			Stats: f.Stats, Tags: f.Tags}
+		s.Files[f.Path] = Add{
+			Path:      f.Path,
+			Partition: notNull(f.Partition),
+			Size:      f.Size,
+			Modified:  f.Modified,
+			Stats:     f.Stats,
+			Tags:      f.Tags,
+		}
 	}
 	return s, nil
 }

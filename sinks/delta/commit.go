@@ -19,7 +19,8 @@ const TagSHA256 = "sha256"
 
 // Add names a data file of the table.
 type Add struct {
-	Path           string            // relative to the table; "<column>=<value>/" for each partition column
+	// Path is relative to the table; "<column>=<value>/" for each partition column.
+	Path           string
 	Partition      map[string]string // value by column; a column that is not in it is null
 	Size, Modified int64             // exact bytes; milliseconds since 1970
 	DataChange     bool
@@ -46,8 +47,9 @@ type Metadata struct {
 
 // Commit is one entry of the log.
 type Commit struct {
-	Info     map[string]any // commitInfo. It should name the writer: equal entries are taken for one writer's
-	Metadata *Metadata      // of version 0, or a change
+	// commitInfo. It should name the writer: equal entries are taken for one writer's
+	Info     map[string]any
+	Metadata *Metadata // of version 0, or a change
 	Txns     map[string]int64
 	Adds     []Add
 	Removes  []Remove
@@ -111,7 +113,11 @@ func (c *Commit) Encode(version int64) ([]byte, error) {
 	}
 	e.action("commitInfo", info, nil)
 	if version == 0 {
-		e.action("protocol", object{"minReaderVersion": readerVersion, "minWriterVersion": writerVersion}, nil)
+		e.action(
+			"protocol",
+			object{"minReaderVersion": readerVersion, "minWriterVersion": writerVersion},
+			nil,
+		)
 	}
 	if c.Metadata != nil {
 		m, err := c.Metadata.encode()
@@ -185,7 +191,9 @@ func (m *Metadata) encode() (object, error) {
 	}
 	return object{
 		"id": m.ID, "format": object{"provider": "parquet", "options": object{}}, "schemaString": schema,
-		"partitionColumns": orEmpty(m.PartitionColumns), "configuration": withStats(m.Configuration, m.Schema),
+		"partitionColumns": orEmpty(
+			m.PartitionColumns,
+		), "configuration": withStats(m.Configuration, m.Schema),
 	}, nil
 }
 
@@ -206,8 +214,14 @@ func (a *Add) encode() (object, error) {
 	case a.Stats != "" && checkStats(a.Stats) != nil:
 		return nil, fmt.Errorf("%s: %w", a.Path, checkStats(a.Stats))
 	}
-	o := object{"path": a.Path, "partitionValues": partition, "size": a.Size, "modificationTime": a.Modified,
-		"dataChange": a.DataChange, "tags": a.Tags}
+	o := object{
+		"path":             a.Path,
+		"partitionValues":  partition,
+		"size":             a.Size,
+		"modificationTime": a.Modified,
+		"dataChange":       a.DataChange,
+		"tags":             a.Tags,
+	}
 	if a.Stats != "" {
 		o["stats"] = a.Stats
 	}
@@ -219,8 +233,14 @@ func (r *Remove) encode() (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return object{"path": r.Path, "partitionValues": partition, "size": r.Size, "deletionTimestamp": r.Deleted,
-		"dataChange": r.DataChange, "extendedFileMetadata": true}, nil
+	return object{
+		"path":                 r.Path,
+		"partitionValues":      partition,
+		"size":                 r.Size,
+		"deletionTimestamp":    r.Deleted,
+		"dataChange":           r.DataChange,
+		"extendedFileMetadata": true,
+	}, nil
 }
 
 // partitionValues checks that path is relative and plain (rules 1, 4) and says of each partition

@@ -26,8 +26,15 @@ func metadata() *Metadata {
 }
 
 func addOf(name string) Add {
-	return Add{Path: "aar=2024/" + name, Partition: map[string]string{"aar": "2024"}, Size: 10, Modified: 1,
-		DataChange: true, Stats: `{"numRecords":1}`, Tags: sum}
+	return Add{
+		Path:       "aar=2024/" + name,
+		Partition:  map[string]string{"aar": "2024"},
+		Size:       10,
+		Modified:   1,
+		DataChange: true,
+		Stats:      `{"numRecords":1}`,
+		Tags:       sum,
+	}
 }
 
 func removeOf(name string) Remove {
@@ -36,8 +43,12 @@ func removeOf(name string) Remove {
 }
 
 func first() *Commit {
-	return &Commit{Info: map[string]any{"forfatter": "a"}, Metadata: metadata(), Txns: map[string]int64{"s/0": 1},
-		Adds: []Add{addOf("f0")}}
+	return &Commit{
+		Info:     map[string]any{"forfatter": "a"},
+		Metadata: metadata(),
+		Txns:     map[string]int64{"s/0": 1},
+		Adds:     []Add{addOf("f0")},
+	}
 }
 
 func next(i int64) *Commit {
@@ -119,12 +130,19 @@ func brokenFiles() []broken {
 			a.Path, a.Partition = "aar=a.b/f", map[string]string{"aar": "a.b"}
 		}),
 			"ASCII"},
-		{"1 empty partition", add(func(a *Add) { a.Path, a.Partition = "aar=/f", map[string]string{"aar": ""} }),
-			"ASCII"},
+		{
+			"1 empty partition",
+			add(func(a *Add) { a.Path, a.Partition = "aar=/f", map[string]string{"aar": ""} }),
+			"ASCII",
+		},
 		{"2 flat path", add(func(a *Add) { a.Path = "f" }), "has no folder"},
 		{"2 not of hive", add(func(a *Add) { a.Path, a.Partition = "2024/f", nil }), "as kommune=0101"},
 		{"2 other value", add(func(a *Add) { a.Path = "aar=2023/f" }), "is another"},
-		{"2 null in path only", add(func(a *Add) { a.Path = "aar=" + nullPartition + "/f" }), "is another"},
+		{
+			"2 null in path only",
+			add(func(a *Add) { a.Path = "aar=" + nullPartition + "/f" }),
+			"is another",
+		},
 		{"3 percent", add(func(a *Add) { a.Path = "aar=2024/f%20g" }), "path"},
 		{"4 dot", add(func(a *Add) { a.Path = "./aar=2024/f" }), "path"},
 		{"4 absolute", add(func(a *Add) { a.Path = "/aar=2024/f" }), "path"},
@@ -144,8 +162,11 @@ func brokenTables() []broken {
 		return meta(func(m *Metadata) { m.Schema = append(m.Schema, Column{Name: name, Type: typ}) })
 	}
 	return []broken{
-		{"1 partition column", meta(func(m *Metadata) { m.Schema[0].Name, m.PartitionColumns[0] = "år", "år" }),
-			"ASCII"},
+		{
+			"1 partition column",
+			meta(func(m *Metadata) { m.Schema[0].Name, m.PartitionColumns[0] = "år", "år" }),
+			"ASCII",
+		},
 		{"8 id", meta(func(m *Metadata) { m.ID = "" }), "id"},
 		{"8 no schema", meta(func(m *Metadata) { m.Schema = nil }), "schema is empty"},
 		{"8 partition column missing", meta(func(m *Metadata) { m.PartitionColumns = []string{"x"} }),
@@ -170,8 +191,11 @@ func brokenTables() []broken {
 			"without nullCount"},
 		{"stats of a danish name", meta(func(m *Metadata) { m.Schema[0].Name = "år, måned" }),
 			"with statistics"},
-		{"20 interval", meta(func(m *Metadata) { m.Configuration["delta.logRetentionDuration"] = "3650 days" }),
-			"interval"},
+		{
+			"20 interval",
+			meta(func(m *Metadata) { m.Configuration["delta.logRetentionDuration"] = "3650 days" }),
+			"interval",
+		},
 		{"sha256", add(func(a *Add) { a.Tags = nil }), "SHA-256"},
 		{"entry 0", func(c *Commit) { c.Metadata = nil }, "no metadata"},
 		{"remove", func(c *Commit) { c.Removes = []Remove{{Path: "../x"}} }, "path"},
@@ -223,10 +247,12 @@ func TestParseRefuses(t *testing.T) {
 
 // What rule 21 says that every reader takes.
 func TestParseTakes(t *testing.T) {
-	c, err := Parse([]byte("{\"add\":{\"path\":\"x\",\"size\":1,\"nyt\":[1],\"deletionVector\":null}}\r\n" +
-		"\r\n{\"fremtid\":{}}\r\n" +
-		`{"protocol":{"minReaderVersion":1,"minWriterVersion":1,"readerFeatures":null}}` + "\n" +
-		`{"commitInfo":{"a":1.50,"b":"\u0026"}}`))
+	c, err := Parse(
+		[]byte("{\"add\":{\"path\":\"x\",\"size\":1,\"nyt\":[1],\"deletionVector\":null}}\r\n" +
+			"\r\n{\"fremtid\":{}}\r\n" +
+			`{"protocol":{"minReaderVersion":1,"minWriterVersion":1,"readerFeatures":null}}` + "\n" +
+			`{"commitInfo":{"a":1.50,"b":"\u0026"}}`),
+	)
 	require.NoError(t, err)
 	require.Equal(t, []Add{{Path: "x", Size: 1, Partition: map[string]string{}}}, c.Adds)
 	require.Equal(t, map[string]any{"a": json.Number("1.50"), "b": "&"}, c.Info)
@@ -445,18 +471,31 @@ func TestApplyRefuses(t *testing.T) {
 func TestStats(t *testing.T) {
 	fields := []parquet.Field{{Name: "b", Kind: parquet.Decimal, Precision: 18, Scale: 2},
 		{Name: "d", Kind: parquet.Date},
-		{Name: "t", Kind: parquet.Timestamp}, {Name: "s", Kind: parquet.String}, {Name: "n", Kind: parquet.Int32},
-		{Name: "j", Kind: parquet.Bool}, {Name: "tom", Kind: parquet.Date}, {Name: "uden", Kind: parquet.String}}
+		{
+			Name: "t",
+			Kind: parquet.Timestamp,
+		}, {Name: "s", Kind: parquet.String}, {Name: "n", Kind: parquet.Int32},
+		{
+			Name: "j",
+			Kind: parquet.Bool,
+		}, {Name: "tom", Kind: parquet.Date}, {Name: "uden", Kind: parquet.String}}
 	m := &parquet.Meta{Rows: 3, Stats: map[string]parquet.Stat{
-		"b": {Min: int64(-999999999999999901), Max: int64(5)}, "d": {Min: int64(-1), Max: int64(19783), Nulls: 1},
+		"b": {
+			Min: int64(-999999999999999901),
+			Max: int64(5),
+		}, "d": {Min: int64(-1), Max: int64(19783), Nulls: 1},
 		"t": {Min: int64(-1), Max: int64(1711845000123000)}, "s": {Min: "Æ", Max: "Å\"<"},
 		"n": {Min: int64(-2), Max: int64(2)},
 		"j": {Nulls: 2}, "tom": {Nulls: 3}}}
 	s, err := Stats(m, fields)
 	require.NoError(t, err)
-	require.Equal(t, `{"maxValues":{"b":0.05,"d":"2024-03-01","n":2,"s":"Å\"<","t":"2024-03-31T00:30:00.123000Z"},`+
-		`"minValues":{"b":-9999999999999999.01,"d":"1969-12-31","n":-2,"s":"Æ","t":"1969-12-31T23:59:59.999999Z"},`+
-		`"nullCount":{"b":0,"d":1,"n":0,"s":0,"t":0,"tom":3},"numRecords":3}`, s)
+	require.Equal(
+		t,
+		`{"maxValues":{"b":0.05,"d":"2024-03-01","n":2,"s":"Å\"<","t":"2024-03-31T00:30:00.123000Z"},`+
+			`"minValues":{"b":-9999999999999999.01,"d":"1969-12-31","n":-2,"s":"Æ","t":"1969-12-31T23:59:59.999999Z"},`+
+			`"nullCount":{"b":0,"d":1,"n":0,"s":0,"t":0,"tom":3},"numRecords":3}`,
+		s,
+	)
 	require.NoError(t, checkStats(s))
 	m.Stats["d"] = parquet.Stat{Min: int64(-1 << 31), Max: int64(0)}
 	s, err = Stats(m, fields)
@@ -478,7 +517,11 @@ func TestColumns(t *testing.T) {
 	require.NoError(t, err)
 	got, err := parseSchema(s)
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"a": "b"}, splitStats(withStats(map[string]string{"a": "b"}, cs), got))
+	require.Equal(
+		t,
+		map[string]string{"a": "b"},
+		splitStats(withStats(map[string]string{"a": "b"}, cs), got),
+	)
 	require.Equal(t, cs, got)
 	require.False(t, cs[0].Stats, "of boolean there are none")
 }

@@ -6,7 +6,8 @@
 // n"), tables that need more than protocol 1/2, entries beyond a budget, and logs with a hole.
 //
 //	log := delta.Open(st, "journal/cpr")
-//	err := log.Create(ctx, 0, &delta.Commit{Metadata: &delta.Metadata{ID: id, Schema: columns}, Adds: adds})
+//	first := &delta.Commit{Metadata: &delta.Metadata{ID: id, Schema: columns}, Adds: adds}
+//	err := log.Create(ctx, 0, first)
 //	s, err := log.Snapshot(ctx, -1)
 //	err = log.Create(ctx, s.Version+1, commit) // store.ErrExists: another writer was first
 //

@@ -88,7 +88,8 @@ func (l *Log) Snapshot(ctx context.Context, version int64) (*Snapshot, error) {
 	}
 	err := l.replay(ctx, s, version)
 	switch {
-	case err != nil && checkpointErr != nil: // told, not wrapped: a missing checkpoint is no missing table
+	// told, not wrapped: a missing checkpoint is no missing table
+	case err != nil && checkpointErr != nil:
 		return nil, fmt.Errorf("read table %s: %w (checkpoint: %v)", l.prefix, err, checkpointErr)
 	case err != nil:
 		return nil, fmt.Errorf("read table %s: %w", l.prefix, err)

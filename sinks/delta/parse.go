@@ -115,9 +115,15 @@ func (p *protocolJSON) check() error {
 	if p == nil {
 		return nil
 	}
-	if p.MinReaderVersion != readerVersion || p.MinWriterVersion > writerVersion || p.MinWriterVersion < 1 ||
-		p.ReaderFeatures != nil || p.WriterFeatures != nil {
-		return fmt.Errorf("protocol %d/%d, want 1/2 without features", p.MinReaderVersion, p.MinWriterVersion)
+	if p.MinReaderVersion != readerVersion ||
+		p.MinWriterVersion > writerVersion || p.MinWriterVersion < 1 ||
+		p.ReaderFeatures != nil ||
+		p.WriterFeatures != nil {
+		return fmt.Errorf(
+			"protocol %d/%d, want 1/2 without features",
+			p.MinReaderVersion,
+			p.MinWriterVersion,
+		)
 	}
 	return nil
 }
@@ -174,8 +180,11 @@ func (c *Commit) remove(r *removeJSON) error {
 	if err := store.CheckKey(r.Path); err != nil {
 		return fmt.Errorf("remove: path: %w", err)
 	}
-	c.Removes = append(c.Removes, Remove{Path: r.Path, Partition: notNull(r.PartitionValues), Size: r.Size,
-		Deleted: r.DeletionTimestamp, DataChange: r.DataChange})
+	c.Removes = append(
+		c.Removes,
+		Remove{Path: r.Path, Partition: notNull(r.PartitionValues), Size: r.Size,
+			Deleted: r.DeletionTimestamp, DataChange: r.DataChange},
+	)
 	return nil
 }
 

@@ -45,7 +45,14 @@ func TestTableForReaders(t *testing.T) {
 		{"delt/borger/delt_historik", []string{"aar", "maaned"}, false},
 		{"kommune=0751/aeldre/hel", nil, true},
 	} {
-		x := &exercise{t: t, st: st, path: k.path, partition: k.partition, inFile: k.inFile, rows: map[string][]row{}}
+		x := &exercise{
+			t:         t,
+			st:        st,
+			path:      k.path,
+			partition: k.partition,
+			inFile:    k.inFile,
+			rows:      map[string][]row{},
+		}
 		manifest.Tables = append(manifest.Tables, x.write()...)
 	}
 	b, err := json.Marshal(manifest)
@@ -99,7 +106,9 @@ func (x *exercise) write() []manifestTable {
 	columns[3].Comment = "Navnet som det står i kilden"
 	first := &Commit{Metadata: &Metadata{ID: "5f0c9c4e-0000-4000-8000-00000000000a", Schema: columns,
 		PartitionColumns: x.partition, Configuration: map[string]string{
-			"delta.logRetentionDuration": Interval(3650), "delta.deletedFileRetentionDuration": Interval(30)}}}
+			"delta.logRetentionDuration": Interval(
+				3650,
+			), "delta.deletedFileRetentionDuration": Interval(30)}}}
 	var all []manifestTable
 	all = append(all, x.commit(first, 0))
 	all = append(all, x.commit(&Commit{Txns: map[string]int64{"b/t/0": 1}}, 1, 2, 3))
@@ -131,7 +140,11 @@ func (x *exercise) commit(c *Commit, files ...int) manifestTable {
 		c.Adds = append(c.Adds, a)
 	}
 	x.version++
-	c.Info = map[string]any{"operation": "WRITE", "forfatter": "prøve", "timestamp": 1_750_000_000_000 + x.version}
+	c.Info = map[string]any{
+		"operation": "WRITE",
+		"forfatter": "prøve",
+		"timestamp": 1_750_000_000_000 + x.version,
+	}
 	require.NoError(x.t, x.log.Create(x.t.Context(), x.version, c))
 	s, err := x.log.Snapshot(x.t.Context(), -1)
 	require.NoError(x.t, err)
@@ -171,16 +184,19 @@ func (x *exercise) file(n int) Add {
 		a.Path = dir + a.Path
 	}
 	var m *parquet.Meta
-	require.NoError(x.t, x.st.Create(context.Background(), x.path+"/"+a.Path, func(w io.Writer) (err error) {
-		pw, err := parquet.NewWriter(w, fields)
-		if err == nil {
-			err = pw.Write(b)
-		}
-		if err == nil {
-			m, err = pw.Close()
-		}
-		return err
-	}))
+	require.NoError(
+		x.t,
+		x.st.Create(context.Background(), x.path+"/"+a.Path, func(w io.Writer) (err error) {
+			pw, err := parquet.NewWriter(w, fields)
+			if err == nil {
+				err = pw.Write(b)
+			}
+			if err == nil {
+				m, err = pw.Close()
+			}
+			return err
+		}),
+	)
 	var err error
 	a.Stats, err = Stats(m, fields)
 	require.NoError(x.t, err)
@@ -193,13 +209,16 @@ func (x *exercise) scan(path string, fields []parquet.Field, want []row) {
 	b, err := store.ReadAll(x.t.Context(), x.st, x.path+"/"+path)
 	require.NoError(x.t, err)
 	n := 0
-	require.NoError(x.t, parquet.Scan(bytes.NewReader(b), int64(len(b)), fields, func(b *parquet.Batch) error {
-		for i := range b.Len() {
-			require.Equal(x.t, want[n]["stor"], b.Vectors[len(fields)-9].Int(i))
-			n++
-		}
-		return nil
-	}))
+	require.NoError(
+		x.t,
+		parquet.Scan(bytes.NewReader(b), int64(len(b)), fields, func(b *parquet.Batch) error {
+			for i := range b.Len() {
+				require.Equal(x.t, want[n]["stor"], b.Vectors[len(fields)-9].Int(i))
+				n++
+			}
+			return nil
+		}),
+	)
 	require.Equal(x.t, len(want), n)
 }
 
@@ -207,10 +226,15 @@ var names = []any{"Åse Ærø", "Søren \"Bødker\" O'Hara", "日本", "", nil, 
 
 func exerciseRow(n, i int64, month string) row {
 	day := time.Date(1895+int(i)*7, time.Month(i%12+1), 28, 0, 0, 0, 0, time.UTC)
-	stamp := time.Date(1899, 12, 31, 23, 59, 59, 999_999_000, time.UTC).AddDate(int(i)*4, int(n), int(i))
+	stamp := time.Date(1899, 12, 31, 23, 59, 59, 999_999_000, time.UTC).
+		AddDate(int(i)*4, int(n), int(i))
 	r := row{"kommunekode": "0101", "aar": 2020 + n, "maaned": month, "navn": names[i%7],
 		"kode": fmt.Sprintf("%c%d", 'Ø'-rune(i%2), i%3), "antal": i - 10, "stor": (i - 5) * (1<<53 + 1),
-		"beloeb": fmt.Sprintf("%d.%02d", (i-9)*511111111111111, i*5%100), "andel": fmt.Sprintf("-%d.%04d", i*3333, i),
+		"beloeb": fmt.Sprintf(
+			"%d.%02d",
+			(i-9)*511111111111111,
+			i*5%100,
+		), "andel": fmt.Sprintf("-%d.%04d", i*3333, i),
 		"aktiv": i%2 == 0, "gyldig_fra": day.Format(time.DateOnly),
 		"gyldig_til":        day.AddDate(0, 0, 1).Format(time.DateOnly),
 		"kilde_registreret": stamp.Format("2006-01-02T15:04:05.000000Z"), "tom": nil, "tomt_beloeb": nil}

@@ -14,8 +14,9 @@ import (
 
 // Column is one column of a table.
 type Column struct {
-	Name     string
-	Type     string // Delta's name: string, integer, long, boolean, date, timestamp, binary, decimal(p,s)
+	Name string
+	// Delta's name: string, integer, long, boolean, date, timestamp, binary, decimal(p,s)
+	Type     string
 	Nullable bool
 	Comment  string // for people; "" = none
 	Stats    bool   // each Add has its min, max and nulls, or has nothing but its count of rows
@@ -79,7 +80,10 @@ func schemaString(cs []Column) (string, error) {
 		if c.Comment != "" {
 			meta["comment"] = c.Comment
 		}
-		fields = append(fields, object{"name": c.Name, "type": c.Type, "nullable": c.Nullable, "metadata": meta})
+		fields = append(
+			fields,
+			object{"name": c.Name, "type": c.Type, "nullable": c.Nullable, "metadata": meta},
+		)
 	}
 	b, err := Canonical(object{"type": "struct", "fields": fields})
 	return string(b), err
@@ -129,7 +133,11 @@ func parseSchema(s string) ([]Column, error) {
 	}
 	cs := make([]Column, len(j.Fields))
 	for i, f := range j.Fields {
-		c := Column{Name: f.Name, Nullable: f.Nullable == nil || *f.Nullable, Comment: f.Metadata["comment"]}
+		c := Column{
+			Name:     f.Name,
+			Nullable: f.Nullable == nil || *f.Nullable,
+			Comment:  f.Metadata["comment"],
+		}
 		if json.Unmarshal(f.Type, &c.Type) != nil || !columnType.MatchString(c.Type) {
 			return nil, fmt.Errorf("schemaString: column %q has a type that is not ours", f.Name)
 		}

@@ -65,11 +65,20 @@ func (b *Batch) check(fields []Field) error {
 			return fmt.Errorf("write batch: column %d is %s of kind %d, the file has %s of kind %d",
 				i, g.Name, g.Kind, f.Name, f.Kind)
 		case b.Vectors[i].n != b.Len():
-			return fmt.Errorf("write batch: column %s has %d rows, others %d", f.Name, b.Vectors[i].n, b.Len())
+			return fmt.Errorf(
+				"write batch: column %s has %d rows, others %d",
+				f.Name,
+				b.Vectors[i].n,
+				b.Len(),
+			)
 		case len(b.Vectors[i].data) > math.MaxInt32:
 			return fmt.Errorf("write batch: column %s has more than 2 GiB", f.Name)
 		case b.Vectors[i].nulls > 0 && !f.Nullable:
-			return fmt.Errorf("write batch: column %s has %d nulls and may have none", f.Name, b.Vectors[i].nulls)
+			return fmt.Errorf(
+				"write batch: column %s has %d nulls and may have none",
+				f.Name,
+				b.Vectors[i].nulls,
+			)
 		}
 	}
 	return nil

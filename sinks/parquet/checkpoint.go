@@ -53,9 +53,17 @@ func checkpointSchema() *arrow.Schema {
 		group("add", field("path", text), field("partitionValues", m), field("size", long),
 			field("modificationTime", long), field("dataChange", arrow.FixedWidthTypes.Boolean),
 			field("stats", text), field("tags", m)),
-		group("metaData", field("id", text),
+		group(
+			"metaData",
+			field("id", text),
 			field("format", arrow.StructOf(field("provider", text), field("options", m))),
-			field("schemaString", text), field("partitionColumns", arrow.ListOf(text)), field("configuration", m)),
+			field(
+				"schemaString",
+				text,
+			),
+			field("partitionColumns", arrow.ListOf(text)),
+			field("configuration", m),
+		),
 		group("protocol", field("minReaderVersion", arrow.PrimitiveTypes.Int32),
 			field("minWriterVersion", arrow.PrimitiveTypes.Int32)),
 	}, nil)
@@ -205,7 +213,13 @@ func (r *checkpointReading) checkpoint() (*Checkpoint, error) {
 	partition := r.leaf("metaData.partitionColumns.list.element")
 	config := r.textMaps("metaData.configuration")
 	path, size, modified := r.leaf("add.path"), r.leaf("add.size"), r.leaf("add.modificationTime")
-	values, stats, tags := r.textMaps("add.partitionValues"), r.leaf("add.stats"), r.textMaps("add.tags")
+	values, stats, tags := r.textMaps(
+		"add.partitionValues",
+	), r.leaf(
+		"add.stats",
+	), r.textMaps(
+		"add.tags",
+	)
 	c := &Checkpoint{Txns: map[string]int64{}}
 	for i := 0; i < r.rows && r.err == nil; i++ {
 		switch {

@@ -11,8 +11,12 @@ import (
 func TestCheckpointRoundTrip(t *testing.T) {
 	year := "2024"
 	for _, files := range []int{0, 1, 9000} {
-		c := &Checkpoint{ID: "id", Schema: `{"type":"struct"}`, Configuration: map[string]string{"a": "b", "c": ""},
-			Txns: map[string]int64{"x/0": 7, "y/1": 1 << 40}}
+		c := &Checkpoint{
+			ID:            "id",
+			Schema:        `{"type":"struct"}`,
+			Configuration: map[string]string{"a": "b", "c": ""},
+			Txns:          map[string]int64{"x/0": 7, "y/1": 1 << 40},
+		}
 		if files > 0 {
 			c.PartitionColumns = []string{"aar", "art"}
 		}

@@ -140,8 +140,17 @@ func (c *columns) dictionary(w file.ColumnChunkWriter, f *Field, v *Vector, leve
 		valid = memory.NewBufferBytes(v.valid)
 	}
 	t := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: values.DataType()}
-	index := array.NewData(arrow.PrimitiveTypes.Int32, v.n,
-		[]*memory.Buffer{valid, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(v.index))}, nil, v.nulls, 0)
+	index := array.NewData(
+		arrow.PrimitiveTypes.Int32,
+		v.n,
+		[]*memory.Buffer{
+			valid,
+			memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(v.index)),
+		},
+		nil,
+		v.nulls,
+		0,
+	)
 	defer index.Release()
 	indices := array.NewInt32Data(index)
 	defer indices.Release()

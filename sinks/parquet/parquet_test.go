@@ -29,7 +29,10 @@ func every() []Field {
 			}
 		}
 	}
-	fs = append(fs, Field{Name: "andel", Kind: Decimal, Precision: 9, Scale: 4, Nullable: true, Stats: true})
+	fs = append(
+		fs,
+		Field{Name: "andel", Kind: Decimal, Precision: 9, Scale: 4, Nullable: true, Stats: true},
+	)
 	return fs
 }
 
@@ -83,8 +86,10 @@ func value(f *Field) *rapid.Generator[any] {
 		limit := int64(math.Pow10(f.Precision)) - 1
 		return rapid.Map(rapid.Int64Range(-limit, limit), func(x int64) any { return x })
 	case String:
-		return rapid.Map(rapid.SampledFrom([]string{"", "Æblegård", "B", "ø\u0000", "x" + strings.Repeat("Å", 40)}),
-			func(x string) any { return x })
+		return rapid.Map(
+			rapid.SampledFrom([]string{"", "Æblegård", "B", "ø\u0000", "x" + strings.Repeat("Å", 40)}),
+			func(x string) any { return x },
+		)
 	case Binary:
 		return rapid.Map(rapid.SliceOf(rapid.Byte()), func(x []byte) any { return string(x) })
 	}
@@ -105,7 +110,7 @@ func appendValue(v *Vector, x any) {
 func TestRoundTrip(t *testing.T) {
 	fields := every()
 	rapid.Check(t, func(t *rapid.T) {
-		b := NewBatch(fields)
+		var b *Batch
 		var batches []*Batch
 		var want [][]any
 		for range rapid.IntRange(0, 3).Draw(t, "batches") {
@@ -164,8 +169,16 @@ func checkStats(t require.TestingT, fields []Field, rows [][]any, m *Meta) {
 
 // Beyond one page, one scan batch and one row group, with a dictionary of a hundred thousand.
 func TestLarge(t *testing.T) {
-	fields := []Field{{Name: "tal", Kind: Int64, Stats: true}, {Name: "tekst", Kind: String, Nullable: true},
-		{Name: "stor", Kind: String, Dictionary: true}, {Name: "dag", Kind: Date, Dictionary: true, Nullable: true}}
+	fields := []Field{
+		{Name: "tal", Kind: Int64, Stats: true},
+		{Name: "tekst", Kind: String, Nullable: true},
+		{
+			Name:       "stor",
+			Kind:       String,
+			Dictionary: true,
+		},
+		{Name: "dag", Kind: Date, Dictionary: true, Nullable: true},
+	}
 	const n = 1_200_000
 	b, out := NewBatch(fields), bytes.Buffer{}
 	w, err := NewWriter(&out, fields)
@@ -189,21 +202,24 @@ func TestLarge(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Stat{Min: int64(0), Max: int64(n - 1)}, m.Stats["tal"])
 	i := int64(0)
-	require.NoError(t, Scan(bytes.NewReader(out.Bytes()), int64(out.Len()), fields, func(b *Batch) error {
-		for r := range b.Len() {
-			text := ""
-			if i%3 != 0 {
-				text = fmt.Sprint("række ", i)
+	require.NoError(
+		t,
+		Scan(bytes.NewReader(out.Bytes()), int64(out.Len()), fields, func(b *Batch) error {
+			for r := range b.Len() {
+				text := ""
+				if i%3 != 0 {
+					text = fmt.Sprint("række ", i)
+				}
+				if b.Vectors[0].Int(r) != i || b.Vectors[1].Null(r) != (i%3 == 0) ||
+					string(b.Vectors[1].Bytes(r)) != text ||
+					string(b.Vectors[2].Bytes(r)) != fmt.Sprint(i%100_000) || b.Vectors[3].Int(r) != -i%5000 {
+					return fmt.Errorf("row %d differs", i)
+				}
+				i++
 			}
-			if b.Vectors[0].Int(r) != i || b.Vectors[1].Null(r) != (i%3 == 0) ||
-				string(b.Vectors[1].Bytes(r)) != text ||
-				string(b.Vectors[2].Bytes(r)) != fmt.Sprint(i%100_000) || b.Vectors[3].Int(r) != -i%5000 {
-				return fmt.Errorf("row %d differs", i)
-			}
-			i++
-		}
-		return nil
-	}))
+			return nil
+		}),
+	)
 	require.Equal(t, int64(n), i)
 }
 
@@ -213,14 +229,21 @@ func TestScanProjects(t *testing.T) {
 	b.Vectors[0].AppendInt(7)
 	b.Vectors[1].AppendString("x")
 	file, _ := write(t, fields, b)
-	got := scanAll(t, file, []Field{{Name: "b", Kind: String}, {Name: "ny", Kind: Date, Nullable: true}})
+	got := scanAll(
+		t,
+		file,
+		[]Field{{Name: "b", Kind: String}, {Name: "ny", Kind: Date, Nullable: true}},
+	)
 	require.Equal(t, [][]any{{"x", nil}}, got)
 	got = scanAll(t, file, []Field{{Name: "a", Kind: Int64, Nullable: true}})
 	require.Equal(t, [][]any{{int64(7)}}, got)
 }
 
 func TestScanRefuses(t *testing.T) {
-	fields := []Field{{Name: "a", Kind: Int64, Nullable: true}, {Name: "d", Kind: Decimal, Precision: 18, Scale: 2}}
+	fields := []Field{
+		{Name: "a", Kind: Int64, Nullable: true},
+		{Name: "d", Kind: Decimal, Precision: 18, Scale: 2},
+	}
 	b := NewBatch(fields)
 	b.Vectors[0].AppendNull()
 	b.Vectors[1].AppendInt(-1)
@@ -241,7 +264,11 @@ func TestScanRefuses(t *testing.T) {
 		require.ErrorContains(t, err, c.err)
 	}
 	stop := errors.New("stop")
-	require.ErrorIs(t, Scan(bytes.NewReader(file), int64(len(file)), fields, func(*Batch) error { return stop }), stop)
+	require.ErrorIs(
+		t,
+		Scan(bytes.NewReader(file), int64(len(file)), fields, func(*Batch) error { return stop }),
+		stop,
+	)
 }
 
 // Damage must end as an error or as other values, never as a panic: the SHA-256 is the guard
@@ -273,7 +300,10 @@ func TestScanSurvivesDamage(t *testing.T) {
 }
 
 func TestWriterRefuses(t *testing.T) {
-	fields := []Field{{Name: "a", Kind: Int32}, {Name: "d", Kind: Decimal, Precision: 9, Scale: 4, Nullable: true}}
+	fields := []Field{
+		{Name: "a", Kind: Int32},
+		{Name: "d", Kind: Decimal, Precision: 9, Scale: 4, Nullable: true},
+	}
 	for _, c := range []struct {
 		name string
 		fill func(*Batch)
@@ -380,12 +410,24 @@ func TestBatchReset(t *testing.T) {
 }
 
 func BenchmarkWrite(b *testing.B) {
-	fields := []Field{{Name: "kommunekode", Kind: String, Dictionary: true}, {Name: "id", Kind: String},
-		{Name: "paragraf", Kind: String, Dictionary: true}, {Name: "beloeb", Kind: Decimal, Precision: 18, Scale: 2},
-		{Name: "fra", Kind: Date}, {Name: "til", Kind: Date, Nullable: true},
-		{Name: "registreret", Kind: Timestamp}, {Name: "leverance", Kind: Date, Dictionary: true},
-		{Name: "antal", Kind: Int32, Nullable: true}, {Name: "aktiv", Kind: Bool},
-		{Name: "system", Kind: String, Dictionary: true}, {Name: "haendelse", Kind: String}}
+	fields := []Field{
+		{Name: "kommunekode", Kind: String, Dictionary: true},
+		{Name: "id", Kind: String},
+		{
+			Name:       "paragraf",
+			Kind:       String,
+			Dictionary: true,
+		},
+		{Name: "beloeb", Kind: Decimal, Precision: 18, Scale: 2},
+		{Name: "fra", Kind: Date},
+		{Name: "til", Kind: Date, Nullable: true},
+		{Name: "registreret", Kind: Timestamp},
+		{Name: "leverance", Kind: Date, Dictionary: true},
+		{Name: "antal", Kind: Int32, Nullable: true},
+		{Name: "aktiv", Kind: Bool},
+		{Name: "system", Kind: String, Dictionary: true},
+		{Name: "haendelse", Kind: String},
+	}
 	const n = 200_000
 	batch := NewBatch(fields)
 	id := make([]byte, 0, 40)
@@ -423,9 +465,14 @@ func BenchmarkWrite(b *testing.B) {
 }
 
 func BenchmarkScan(b *testing.B) {
-	fields := []Field{{Name: "kommunekode", Kind: String, Dictionary: true}, {Name: "id", Kind: String},
-		{Name: "beloeb", Kind: Decimal, Precision: 18, Scale: 2}, {Name: "fra", Kind: Date},
-		{Name: "til", Kind: Date, Nullable: true}, {Name: "registreret", Kind: Timestamp}}
+	fields := []Field{
+		{Name: "kommunekode", Kind: String, Dictionary: true},
+		{Name: "id", Kind: String},
+		{Name: "beloeb", Kind: Decimal, Precision: 18, Scale: 2},
+		{Name: "fra", Kind: Date},
+		{Name: "til", Kind: Date, Nullable: true},
+		{Name: "registreret", Kind: Timestamp},
+	}
 	const n = 200_000
 	batch := NewBatch(fields)
 	for i := range int64(n) {

@@ -93,7 +93,16 @@ func (s *scan) open(r *io.SectionReader) (err error) {
 		s.at = append(s.at, at)
 	}
 	s.readers = make([]file.ColumnChunkReader, len(s.fields))
-	s.levels, s.ints, s.int32s = make([]int16, scanRows), make([]int64, scanRows), make([]int32, scanRows)
+	s.levels, s.ints, s.int32s = make(
+		[]int16,
+		scanRows,
+	), make(
+		[]int64,
+		scanRows,
+	), make(
+		[]int32,
+		scanRows,
+	)
 	s.bools, s.slices = make([]bool, scanRows), make([]parquet.ByteArray, scanRows)
 	s.fixed = make([]parquet.FixedLenByteArray, scanRows)
 	return nil

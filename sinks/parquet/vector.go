@@ -76,7 +76,9 @@ func (v *Vector) AppendBytes(b []byte) {
 
 // AppendString adds a copy of s.
 func (v *Vector) AppendString(s string) {
-	v.AppendBytes(unsafe.Slice(unsafe.StringData(s), len(s))) // AppendBytes neither keeps nor changes it
+	v.AppendBytes(
+		unsafe.Slice(unsafe.StringData(s), len(s)),
+	) // AppendBytes neither keeps nor changes it
 }
 
 // AppendNull adds a null.

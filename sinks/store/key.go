@@ -26,7 +26,7 @@ func CheckKey(key string) error {
 	}
 	for part := range strings.SplitSeq(key, "/") {
 		if part == "" || part == "." || part == ".." {
-			return fmt.Errorf("%w: an empty part, . or ..", ErrKey)
+			return fmt.Errorf("%w: an empty part, a dot or two dots", ErrKey)
 		}
 	}
 	if strings.IndexFunc(key, notPlain) >= 0 {
@@ -77,7 +77,13 @@ func ReadLimit(ctx context.Context, st Store, key string, limit int64) (b []byte
 		return nil, fmt.Errorf("read %s: %w", key, err)
 	}
 	if int64(buf.Len()) != o.Size() {
-		return nil, fmt.Errorf("read %s: %d bytes of %d: %w", key, buf.Len(), o.Size(), io.ErrUnexpectedEOF)
+		return nil, fmt.Errorf(
+			"read %s: %d bytes of %d: %w",
+			key,
+			buf.Len(),
+			o.Size(),
+			io.ErrUnexpectedEOF,
+		)
 	}
 	return buf.Bytes(), nil
 }

@@ -48,6 +48,16 @@ func OpenLocal(root string) (*Local, error) {
 	return l, nil
 }
 
+// OpenScratch is OpenLocal for objects that need not outlive the machine's next crash: it flushes
+// nothing to the disk.
+func OpenScratch(root string) (*Local, error) {
+	l, err := OpenLocal(root)
+	if err == nil {
+		l.sync = func(*os.File) error { return nil }
+	}
+	return l, err
+}
+
 // Sweep removes unfinished objects that were last written before t: leavings of killed processes. A
 // t younger than the longest write would fail a writer that is alive; its object would then not be
 // made.

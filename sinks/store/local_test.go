@@ -51,7 +51,10 @@ func TestLocalSyncsFileAndFolders(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		rel, err := filepath.Rel(root, f.Name())
-		synced = append(synced, strings.Split(rel, string(filepath.Separator))[0]+":"+filepath.Base(f.Name()))
+		synced = append(
+			synced,
+			strings.Split(rel, string(filepath.Separator))[0]+":"+filepath.Base(f.Name()),
+		)
 		return errors.Join(err, f.Sync())
 	}
 	require.NoError(t, os.MkdirAll(filepath.Join(root, "a", "b"), 0o750)) // as another process would

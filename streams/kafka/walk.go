@@ -56,24 +56,22 @@ func (w *walker) walk(dst []Record, a *arena, c *codecs, l *limits) (_ []Record,
 		if !r.Oversized {
 			l.total -= r.Size
 		}
-		if dst, ok = w.take(dst, r); !ok {
-			continue
-		}
+		dst = w.take(dst, r)
 	}
 	return dst, false, ""
 }
 
 // take appends what the record has at or above the position.
-func (w *walker) take(dst []Record, r Record) ([]Record, bool) {
+func (w *walker) take(dst []Record, r Record) []Record {
 	end := r.Offset + r.Span
 	if end <= w.next {
-		return dst, false
+		return dst
 	}
 	if r.Offset < w.next {
 		r.Offset, r.Span = w.next, end-w.next
 	}
 	w.next = end
-	return append(dst, r), true
+	return append(dst, r)
 }
 
 // enter opens the next batch that has records to hand out; done at the end of the set.

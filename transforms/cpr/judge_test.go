@@ -182,7 +182,8 @@ func TestJudgeReal(t *testing.T) {
 			held := slices.ContainsFunc(rows, func(r schemas.Row) bool {
 				return r.Op == schemas.OpUpsert && r.Dataset == "borger.person"
 			})
-			// Also the dead, emigrated and renumbered, who have no 002. Those of B live in Greenland.
+			// Also the dead, emigrated and renumbered, who have no 002. Those of B live in
+			// Greenland.
 			require.Equal(t, layout == cpr.A, held, "file %d unit %d", i, u.Nr)
 			return nil
 		}))

@@ -231,7 +231,7 @@ func BenchmarkParseCPR(b *testing.B) {
 			b.Fatal(reject)
 		}
 	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "persons/s")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
 func BenchmarkSplit(b *testing.B) {

@@ -163,7 +163,7 @@ func BenchmarkFold(b *testing.B) {
 			for b.Loop() {
 				fold.Key(schemas.State, rows, looks)
 			}
-			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "statements/s")
+			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "events/s")
 		})
 	}
 }
@@ -181,19 +181,76 @@ func long(n int) (rows, snapshots []schemas.Row) {
 	return rows, snapshots
 }
 
-// TestSameIDOtherContent: a record that comes again under its id with other content is another record, and what it
-// lacks is taken back.
+// TestSameIDOtherContent: a record that comes again under its id with other content is another
+// record, and what it lacks is taken back.
 func TestSameIDOtherContent(t *testing.T) {
 	snapshot := func(offset, digest int64) schemas.Row {
-		return schemas.Row{System: "cura", EventID: "a", Stream: "c/t/0", Offset: offset, Sequence: offset, Ordinal: 1,
-			Digest: digest, Op: schemas.OpSnapshot, Scope: "p", From: schemas.Always, To: schemas.Open}
+		return schemas.Row{
+			System:   "cura",
+			EventID:  "a",
+			Stream:   "c/t/0",
+			Offset:   offset,
+			Sequence: offset,
+			Ordinal:  1,
+			Digest:   digest,
+			Op:       schemas.OpSnapshot,
+			Scope:    "p",
+			From:     schemas.Always,
+			To:       schemas.Open,
+		}
 	}
-	member := schemas.Row{System: "cura", EventID: "a", Stream: "c/t/0", Offset: 1, Sequence: 1, Ordinal: 2, Digest: 7,
-		Op: schemas.OpUpsert, Scope: "p", Key: "k", From: 10, To: schemas.Open, Payload: []byte("x")}
+	member := schemas.Row{
+		System:   "cura",
+		EventID:  "a",
+		Stream:   "c/t/0",
+		Offset:   1,
+		Sequence: 1,
+		Ordinal:  2,
+		Digest:   7,
+		Op:       schemas.OpUpsert,
+		Scope:    "p",
+		Key:      "k",
+		From:     10,
+		To:       schemas.Open,
+		Payload:  []byte("x"),
+	}
 	again := member
 	again.Offset, again.Sequence = 2, 2
-	require.Len(t, fold.Key(schemas.State, []schemas.Row{member, again}, []schemas.Row{snapshot(1, 7), snapshot(2, 7)}), 1,
-		"sent again")
-	require.Empty(t, fold.Key(schemas.State, []schemas.Row{member}, []schemas.Row{snapshot(1, 7), snapshot(2, 8)}),
-		"the second lacks the key")
+	require.Len(
+		t,
+		fold.Key(
+			schemas.State,
+			[]schemas.Row{member, again},
+			[]schemas.Row{snapshot(1, 7), snapshot(2, 7)},
+		),
+		1,
+		"sent again",
+	)
+	require.Empty(
+		t,
+		fold.Key(schemas.State, []schemas.Row{member}, []schemas.Row{snapshot(1, 7), snapshot(2, 8)}),
+		"the second lacks the key",
+	)
+}
+
+// TestBackgroundSaidFirst: what a background said first is merely said again by another; the
+// other's word counts, the background's metadata hold. A background of other content breaks the
+// run.
+func TestBackgroundSaidFirst(t *testing.T) {
+	background := func(n int64, content string) schemas.Row {
+		r := say(n, schemas.OpUpsert, 10, schemas.Open, content)
+		r.Background = true
+		return r
+	}
+	segments := fold.Key(
+		schemas.State,
+		[]schemas.Row{background(1, "x"), say(2, schemas.OpUpsert, 10, schemas.Open, "x")},
+		nil,
+	)
+	require.Len(t, segments, 1)
+	require.Equal(t, "1", segments[0].Row.EventID)
+	segments = fold.Key(schemas.State, []schemas.Row{background(1, "x"), background(2, "y"),
+		say(3, schemas.OpUpsert, 10, schemas.Open, "x")}, nil)
+	require.Len(t, segments, 1)
+	require.Equal(t, "3", segments[0].Row.EventID)
 }

@@ -7,9 +7,10 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// CompareIdentity is 0 for two rows that say the same thing of the same record: one event id, digest of
-// the record, ordinal and content. Of such rows the one of least order counts; where a record was
-// read from and when is no part of it. The same event id with another digest is another record.
+// CompareIdentity is 0 for two rows that say the same thing of the same record: one event id,
+// digest of the record, ordinal and content. Of such rows the one of least order counts; where a
+// record was read from and when is no part of it. The same event id with another digest is another
+// record.
 func CompareIdentity(a, b *schemas.Row) int {
 	return cmp.Or(
 		cmp.Compare(a.EventID, b.EventID),

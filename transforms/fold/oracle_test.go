@@ -119,27 +119,28 @@ func (o *oracle) winner(d schemas.Day) *schemas.Row {
 // lacks says whether no member of the snapshot's or replace's own batch speaks of the day after it.
 func (o *oracle) lacks(s *schemas.Row, background bool, d schemas.Day) bool {
 	return !slices.ContainsFunc(o.statements, func(m *schemas.Row) bool {
-		return m.Op != schemas.OpReplace && m.Background == background && ofOneBatch(s, m) &&
+		return m.Op != schemas.OpReplace && (!background || m.Background) && ofOneBatch(s, m) &&
 			o.before(s, m) && m != s && o.covers(m, d)
 	})
 }
 
 // first walks back from the winner as long as the same was said without a break.
 func (o *oracle) first(w *schemas.Row, d schemas.Day) *schemas.Row {
+	background := w.Background
 	said := slices.Clone(o.statements[:slices.Index(o.statements, w)])
 	slices.Reverse(said)
 	for _, x := range said {
 		switch {
-		case !o.covers(x, d) || x.Background != w.Background:
+		case !o.covers(x, d) || background && !x.Background:
 			continue
-		case x.Op == schemas.OpReplace && !o.lacks(x, x.Background, d):
+		case x.Op == schemas.OpReplace && !o.lacks(x, background, d):
 			continue
 		case x.Op != schemas.OpUpsert || string(x.Payload) != string(w.Payload):
 			return w
 		}
 		for _, s := range o.snapshots {
 			if s.Scope == x.Scope && !o.before(s, x) && o.before(s, w) && o.covers(s, d) &&
-				o.lacks(s, w.Background, d) {
+				o.lacks(s, background, d) {
 				return w
 			}
 		}

@@ -7,8 +7,9 @@ import (
 )
 
 // paint finds, for the leaves that an event of one class (background or not) has won, the first
-// event of the unbroken run of equal contents that ends with the winner. It lays the class's
-// statements over each other in order; what finds its own content there changes nothing. A run is
+// event of the unbroken run of equal contents that ends with the winner. It lays the statements
+// over each other in order, where a background won only backgrounds; what finds its own content
+// there changes nothing: what a background said first, another merely says again. A run is
 // broken by another content, by a delete, and by a snapshot of the scope that spoke last, where it
 // lacks the key.
 func (g *group) paint(background bool, winners, first []int32) {
@@ -23,7 +24,7 @@ func (g *group) paint(background bool, winners, first []int32) {
 		switch {
 		case e.snapshot():
 			g.lacking(i, members, func(from, to int) { c.close(from, to, e.scope) })
-		case e.row.Background != background:
+		case background && !e.row.Background:
 			continue
 		case e.row.Op == schemas.OpReplace:
 			g.lacking(
@@ -79,7 +80,7 @@ func (g *group) members(background bool) map[batch][]int {
 	}
 	for i := range g.events {
 		e := &g.events[i]
-		if e.snapshot() || e.row.Op == schemas.OpReplace || e.row.Background != background {
+		if e.snapshot() || e.row.Op == schemas.OpReplace || background && !e.row.Background {
 			continue
 		}
 		if b := batchOf(e.row); len(m) > 0 {

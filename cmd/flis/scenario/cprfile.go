@@ -13,9 +13,14 @@ const opgavenr = "110101"
 
 type fields = map[string]string
 
-// cprFile writes an extract in layout A: the start record, every person's block, the end record with its count.
+// cprFile writes an extract in layout A: the start record, every person's block, the end record
+// with its count.
 func cprFile(produced, previous schemas.Day, blocks [][]cpr.Record) []byte {
-	start := fields{"SORTFELT-10": strings.Repeat("0", 10), "OPGAVENR": opgavenr, "PRODDTO": compact(produced)}
+	start := fields{
+		"SORTFELT-10": strings.Repeat("0", 10),
+		"OPGAVENR":    opgavenr,
+		"PRODDTO":     compact(produced),
+	}
 	if previous != schemas.Always {
 		start["PRODDTOFORRIG"] = compact(previous)
 	}
@@ -48,8 +53,10 @@ func latin1(text string) []byte {
 
 // block is everything that CPR tells of a person who holds the number now.
 func (p *person) block() []cpr.Record {
-	rs := []cpr.Record{p.record("001", fields{"STATUS": p.status, "STATUSHAENSTART": stamp(p.since), "KOEN": p.koen,
-		"FOED_DT": p.born.String(), "START_DT-PERSON": p.born.String()})}
+	rs := []cpr.Record{
+		p.record("001", fields{"STATUS": p.status, "STATUSHAENSTART": stamp(p.since), "KOEN": p.koen,
+			"FOED_DT": p.born.String(), "START_DT-PERSON": p.born.String()}),
+	}
 	for i, s := range p.stays {
 		if s.until == schemas.Open {
 			rs = append(rs, p.present(i)...)
@@ -58,19 +65,28 @@ func (p *person) block() []cpr.Record {
 	if p.left != schemas.Always {
 		rs = append(rs, p.record("005", fields{"UDR_LANDEKOD": p.land, "UDRDTO": stamp(p.left)}))
 	}
-	rs = append(rs,
-		p.record("008", fields{"FORNVN": "Anonym", "EFTERNVN": "Opdigtet", "NVNHAENSTART": stamp(p.born)}),
+	rs = append(
+		rs,
+		p.record(
+			"008",
+			fields{"FORNVN": "Anonym", "EFTERNVN": "Opdigtet", "NVNHAENSTART": stamp(p.born)},
+		),
 		p.record("009", fields{"START_MYNKOD-FØDESTED": string(p.stays[0].kommune)}),
 		p.record("010", fields{"LANDEKOD": p.citizen, "HAENSTART-STATSBORGERSKAB": stamp(p.born)}),
-		p.record("012", fields{"CIVST": p.civil, "HAENSTART-CIVILSTAND": stamp(p.civilFrom)}))
+		p.record("012", fields{"CIVST": p.civil, "HAENSTART-CIVILSTAND": stamp(p.civilFrom)}),
+	)
 	for _, f := range p.former {
 		rs = append(rs, cpr.Record{Type: "022", Fields: fields{"PNRGÆLD": p.pnr, "PNR": f.pnr,
 			"START_DT-PERSON": f.from.String(), "SLUT_DT-PERSON": f.until.String()}})
 	}
 	for _, s := range p.stays {
 		if s.until != schemas.Open {
-			rs = append(rs, p.record("023", fields{"KOMKOD": string(s.kommune), "VEJKOD": s.vej, "HUSNR": s.husnr,
-				"ETAGE": s.etage, "SIDEDOER": s.side, "TILFLYDTO": stamp(s.from), "FRAFLYDTO": stamp(s.until)}))
+			rs = append(
+				rs,
+				p.record("023", fields{"KOMKOD": string(s.kommune), "VEJKOD": s.vej, "HUSNR": s.husnr,
+					"ETAGE": s.etage, "SIDEDOER": s.side,
+					"TILFLYDTO": stamp(s.from), "FRAFLYDTO": stamp(s.until)}),
+			)
 		}
 	}
 	if p.civil == "G" {
@@ -93,8 +109,13 @@ func (p *person) present(i int) []cpr.Record {
 		"VEJKOD": s.vej, "HUSNR": s.husnr, "POSTNR": postcodes[s.kommune]})}
 }
 
-var postcodes = map[schemas.Kommunekode]string{"0101": "2100", "0751": "8000", "0461": "5000", "0183": "2635",
-	"0825": "9940"}
+var postcodes = map[schemas.Kommunekode]string{
+	"0101": "2100",
+	"0751": "8000",
+	"0461": "5000",
+	"0183": "2635",
+	"0825": "9940",
+}
 
 // oldBlock is what CPR tells of a number that was changed.
 func (p *person) oldBlock(f former) []cpr.Record {

@@ -80,7 +80,13 @@ func decide(people []*person, first schemas.Day, days int) *care {
 			c.visits = append(c.visits, visits(r, &c.grants[len(c.grants)-1], first, days)...)
 		}
 		if r.IntN(6) == 0 {
-			h := home{id: fmt.Sprintf("bolig-%d", id), pnr: p.pnr, kommune: k, assessed: first - schemas.Day(10+r.IntN(200)), moved: schemas.Always}
+			h := home{
+				id:       fmt.Sprintf("bolig-%d", id),
+				pnr:      p.pnr,
+				kommune:  k,
+				assessed: first - schemas.Day(10+r.IntN(200)),
+				moved:    schemas.Always,
+			}
 			if r.IntN(2) == 0 {
 				h.moved = h.assessed + 7
 			}
@@ -94,7 +100,9 @@ func visits(r *rand.Rand, g *grant, first schemas.Day, days int) []visit {
 	var all []visit
 	for d := range days {
 		all = append(all, visit{id: g.id*100 + int64(d), pnr: g.pnr, kommune: g.kommune, grant: g.id,
-			day: first + schemas.Day(d), minute: int64(7*60 + 15*r.IntN(40)), minutes: int64(15 + 5*r.IntN(6))})
+			day: first + schemas.Day(
+				d,
+			), minute: int64(7*60 + 15*r.IntN(40)), minutes: int64(15 + 5*r.IntN(6))})
 	}
 	return all
 }

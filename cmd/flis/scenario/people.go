@@ -44,7 +44,8 @@ type stay struct {
 	from, until schemas.Day
 }
 
-// population makes the people, each with one to three stays, the last of them in the municipality's turn.
+// population makes the people, each with one to three stays, the last of them in the municipality's
+// turn.
 func population(first schemas.Day) []*person {
 	r := rand.New(rand.NewPCG(2026, 98))
 	var all []*person
@@ -64,8 +65,17 @@ func newPerson(r *rand.Rand, first schemas.Day, k schemas.Kommunekode, serial in
 		age = (70 + r.IntN(25)) * 365 // enough old people for elder care
 	}
 	born := first - schemas.Day(age)
-	p := &person{pnr: number(born, serial), koen: []string{"K", "M"}[serial%2], born: born, status: "01",
-		since: born, left: schemas.Always, civil: "U", civilFrom: born, citizen: "5100"}
+	p := &person{
+		pnr:       number(born, serial),
+		koen:      []string{"K", "M"}[serial%2],
+		born:      born,
+		status:    "01",
+		since:     born,
+		left:      schemas.Always,
+		civil:     "U",
+		civilFrom: born,
+		citizen:   "5100",
+	}
 	if age > 25*365 && r.IntN(3) > 0 {
 		p.civil, p.civilFrom = "G", born+schemas.Day(25*365)
 	}
@@ -85,15 +95,21 @@ func newPerson(r *rand.Rand, first schemas.Day, k schemas.Kommunekode, serial in
 }
 
 func newStay(r *rand.Rand, k schemas.Kommunekode, from, until schemas.Day) stay {
-	s := stay{kommune: k, vej: fmt.Sprintf("%04d", 100+r.IntN(900)), husnr: fmt.Sprintf("%03d", 1+r.IntN(199)),
-		from: from, until: until}
+	s := stay{
+		kommune: k,
+		vej:     fmt.Sprintf("%04d", 100+r.IntN(900)),
+		husnr:   fmt.Sprintf("%03d", 1+r.IntN(199)),
+		from:    from,
+		until:   until,
+	}
 	if r.IntN(2) == 0 {
 		s.etage, s.side = fmt.Sprintf("%02d", 1+r.IntN(5)), []string{"tv", "th", "mf"}[r.IntN(3)]
 	}
 	return s
 }
 
-// number is a personal number with 60 added to the day (domain.md section 3.6): no real person has such a one.
+// number is a personal number with 60 added to the day (domain.md section 3.6): no real person has
+// such a one.
 func number(born schemas.Day, serial int) string {
 	y, m, d := born.Civil().Date()
 	century := 0
@@ -106,7 +122,10 @@ func number(born schemas.Day, serial int) string {
 // move ends the present stay and begins a new one.
 func (p *person) move(k schemas.Kommunekode, day schemas.Day) {
 	p.stays[len(p.stays)-1].until = day
-	p.stays = append(p.stays, stay{kommune: k, vej: "0511", husnr: "017", from: day, until: schemas.Open})
+	p.stays = append(
+		p.stays,
+		stay{kommune: k, vej: "0511", husnr: "017", from: day, until: schemas.Open},
+	)
 }
 
 // die ends the stay and sets the status.

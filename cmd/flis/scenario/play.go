@@ -30,7 +30,9 @@ const (
 	Switch   Vendors = "switch"
 	OnlyOld  Vendors = "old"
 	OnlyNew  Vendors = "new"
-	Changing         = schemas.Kommunekode("0751") // the municipality that changes vendor on the second day
+	Changing         = schemas.Kommunekode(
+		"0751",
+	) // the municipality that changes vendor on the second day
 )
 
 // Days is how many days the story has.
@@ -61,11 +63,13 @@ func Play(first schemas.Day, v Vendors) *Story {
 	for d := range Days {
 		s.careDay(c, first, d, v)
 	}
-	s.Told = append(s.Told,
+	s.Told = append(
+		s.Told,
 		"0751 changes its elder-care vendor from kmd-nexus to cura on day 2: two lines in the agreements",
 		"day 3: a grant in 0101 is corrected back to the day it began",
 		"day 3: visits of day 2 arrive late (0101 was waiting for them, 0183 is revised), one event comes twice,",
-		"       and one grant names a paragraph that no law has: it is parked")
+		"       and one grant names a paragraph that no law has: it is parked",
+	)
 	return s
 }
 
@@ -75,7 +79,8 @@ func (s *Story) cprDays(people []*person, first schemas.Day) {
 	wrong := people[1] // 0101: on the first day CPR has a stay in Ishoej that never was
 	truth := wrong.clone()
 	start := wrong.stays[0].from
-	wrong.stays = append([]stay{{kommune: "0183", vej: "0222", husnr: "009", from: start, until: start + 200}},
+	wrong.stays = append(
+		[]stay{{kommune: "0183", vej: "0222", husnr: "009", from: start, until: start + 200}},
 		wrong.stays...)
 	wrong.stays[1].from = start + 200
 	for _, p := range people {
@@ -106,7 +111,9 @@ func (s *Story) cprDays(people []*person, first schemas.Day) {
 
 func (s *Story) addCPR(day int, produced, previous schemas.Day, blocks [][]cpr.Record) {
 	s.Days[day].Files = append(s.Days[day].Files, File{System: "cpr", Layout: string(cpr.A),
-		Name: "D" + produced.Civil().Format("060102") + ".L" + opgavenr, Content: cprFile(produced, previous, blocks)})
+		Name: "D" + produced.Civil().
+			Format("060102") +
+			".L" + opgavenr, Content: cprFile(produced, previous, blocks)})
 }
 
 // careDay writes what each municipality's vendor sends on a day.
@@ -130,7 +137,8 @@ func (s *Story) careDay(c *care, first schemas.Day, d int, v Vendors) {
 	}
 }
 
-// nexusDay: everything on the first day, then the day's visits; on the third, what the story tells of 0101.
+// nexusDay: everything on the first day, then the day's visits; on the third, what the story tells
+// of 0101.
 func nexusDay(c *care, first, day schemas.Day, k schemas.Kommunekode) []File {
 	l := newLines("kmd-nexus", sor[k], day)
 	for i := range c.grants {
@@ -149,8 +157,8 @@ func nexusDay(c *care, first, day schemas.Day, k schemas.Kommunekode) []File {
 		if x.kommune != k || x.day != day {
 			continue
 		}
-		// A few visits of the second day are sent on the third: in 0101 the seal counts them, in 0183 nobody
-		// knew of them.
+		// A few visits of the second day are sent on the third: in 0101 the seal counts them, in
+		// 0183 nobody knew of them.
 		if held < lateVisits && day == first+1 && (k == "0101" || k == "0183") {
 			held++
 			if k == "0101" {
@@ -187,7 +195,8 @@ func lateDay(c *care, late *jsonLines, day schemas.Day, k schemas.Kommunekode) {
 	}
 }
 
-// corrections: a grant of 0101 has an hour more from its very beginning, told twice; another names no known paragraph.
+// corrections: a grant of 0101 has an hour more from its very beginning, told twice; another names
+// no known paragraph.
 func corrections(c *care, l *jsonLines) {
 	i := slices.IndexFunc(c.grants, func(g grant) bool { return g.kommune == "0101" })
 	g := c.grants[i]
@@ -209,7 +218,11 @@ func curaDay(c *care, first, day schemas.Day, k schemas.Kommunekode) File {
 			continue
 		}
 		done = append(done, g.pnr)
-		l.event("borgerdokument", fmt.Sprintf("dok-%d-%d", g.id, version), curaDocument(c, g.pnr, k, version, day))
+		l.event(
+			"borgerdokument",
+			fmt.Sprintf("dok-%d-%d", g.id, version),
+			curaDocument(c, g.pnr, k, version, day),
+		)
 	}
 	l.seal()
 	return l.file(fmt.Sprintf("cura-%s-%s.jsonl", k, day))
@@ -220,8 +233,12 @@ func agreements(change schemas.Day, v Vendors) string {
 	text := "# Who speaks for whom in the demo's Denmark.\nformat: 1\naftaler:\n" +
 		"  - {kommune: alle, omraade: borger, system: cpr, bevis: fil, leverer: dagligt}\n"
 	line := func(k schemas.Kommunekode, system, when string) {
-		text += fmt.Sprintf("  - {kommune: %q, omraade: aeldre, system: %s, bevis: kontroltal, leverer: dagligt%s}\n",
-			string(k), system, when)
+		text += fmt.Sprintf(
+			"  - {kommune: %q, omraade: aeldre, system: %s, bevis: kontroltal, leverer: dagligt%s}\n",
+			string(k),
+			system,
+			when,
+		)
 	}
 	for _, k := range nexusHomes {
 		line(k, "kmd-nexus", "")

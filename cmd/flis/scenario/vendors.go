@@ -10,10 +10,19 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// sor and gln name the municipalities as the vendors write them: made-up keys of the list organisationsnoegle.
+// sor and gln name the municipalities as the vendors write them: made-up keys of the list
+// organisationsnoegle.
 var (
-	sor = map[schemas.Kommunekode]string{"0101": "99901011000016", "0751": "99907511000016", "0183": "99901831000016"}
-	gln = map[schemas.Kommunekode]string{"0751": "5798007510008", "0461": "5798004610008", "0825": "5798008250002"}
+	sor = map[schemas.Kommunekode]string{
+		"0101": "99901011000016",
+		"0751": "99907511000016",
+		"0183": "99901831000016",
+	}
+	gln = map[schemas.Kommunekode]string{
+		"0751": "5798007510008",
+		"0461": "5798004610008",
+		"0825": "5798008250002",
+	}
 )
 
 // jsonLines writes a push system's file: one CloudEvent a line.
@@ -62,9 +71,17 @@ func (l *jsonLines) line(o object) {
 
 // seal is the vendor's own control count of the day: distinct events of one municipality.
 func (l *jsonLines) seal() {
-	l.line(object{"specversion": "1.0", "id": "segl-" + l.day.String(), "source": l.source, "type": "kontrol",
-		"time": rfc(l.at.Add(time.Minute)), "flis_leverance": l.day.String(),
-		"data": object{"slags": "segl", "leverance": l.day.String(), "antal": l.count}})
+	l.line(
+		object{
+			"specversion":    "1.0",
+			"id":             "segl-" + l.day.String(),
+			"source":         l.source,
+			"type":           "kontrol",
+			"time":           rfc(l.at.Add(time.Minute)),
+			"flis_leverance": l.day.String(),
+			"data":           object{"slags": "segl", "leverance": l.day.String(), "antal": l.count},
+		},
+	)
 }
 
 func (l *jsonLines) file(name string) File {
@@ -84,11 +101,17 @@ func minuteOf(d schemas.Day, minute int64) schemas.Instant {
 
 // nexusGrant is a grant as kmd-nexus tells it.
 func nexusGrant(g *grant, state string) object {
-	o := object{"grantId": g.id, "patientIdentifier": g.pnr[:6] + "-" + g.pnr[6:], "organisationSor": sor[g.kommune],
-		"paragraph": object{"law": "SEL", "section": g.group.section}, "catalogCode": g.group.catalog,
-		"workflowState": state, "validity": object{"from": isoDay(g.from), "to": nil},
-		"amount":   object{"minutes": g.minutes, "every": "WEEK"},
-		"supplier": object{"cvr": nil, "kind": supplier(g.private)}}
+	o := object{
+		"grantId":           g.id,
+		"patientIdentifier": g.pnr[:6] + "-" + g.pnr[6:],
+		"organisationSor":   sor[g.kommune],
+		"paragraph":         object{"law": "SEL", "section": g.group.section},
+		"catalogCode":       g.group.catalog,
+		"workflowState":     state,
+		"validity":          object{"from": isoDay(g.from), "to": nil},
+		"amount":            object{"minutes": g.minutes, "every": "WEEK"},
+		"supplier":          object{"cvr": nil, "kind": supplier(g.private)},
+	}
 	if g.minutes%7 == 0 {
 		o["amount"] = object{"minutes": g.minutes / 7, "every": "DAY"}
 	}
@@ -107,14 +130,21 @@ func supplier(private bool) string {
 
 func nexusVisit(v *visit, k schemas.Kommunekode) object {
 	start := minuteOf(v.day, v.minute)
-	return object{"visitId": v.id, "patientIdentifier": v.pnr[:6] + "-" + v.pnr[6:], "organisationSor": sor[k],
-		"start": rfc(start.Time()), "end": rfc((start + schemas.Instant(v.minutes)*60_000_000).Time()),
-		"grantIds": []int64{v.grant}, "state": "COMPLETED"}
+	return object{
+		"visitId":           v.id,
+		"patientIdentifier": v.pnr[:6] + "-" + v.pnr[6:],
+		"organisationSor":   sor[k],
+		"start":             rfc(start.Time()),
+		"end":               rfc((start + schemas.Instant(v.minutes)*60_000_000).Time()),
+		"grantIds":          []int64{v.grant},
+		"state":             "COMPLETED",
+	}
 }
 
 func nexusHousing(h *home) object {
 	o := object{"housingId": h.id, "patientIdentifier": h.pnr[:6] + "-" + h.pnr[6:],
-		"organisationSor": sor[h.kommune], "kind": "NURSING_HOME", "assessedOn": isoDay(h.assessed), "movedInOn": nil}
+		"organisationSor": sor[h.kommune], "kind": "NURSING_HOME",
+		"assessedOn": isoDay(h.assessed), "movedInOn": nil}
 	if h.moved != schemas.Always {
 		o["movedInOn"] = isoDay(h.moved)
 	}
@@ -122,14 +152,26 @@ func nexusHousing(h *home) object {
 }
 
 // curaDocument is everything that cura knows of a citizen.
-func curaDocument(c *care, pnr string, k schemas.Kommunekode, version int64, until schemas.Day) object {
+func curaDocument(
+	c *care,
+	pnr string,
+	k schemas.Kommunekode,
+	version int64,
+	until schemas.Day,
+) object {
 	grants, homes, visits := []object{}, []object{}, []object{}
 	for _, g := range c.grants {
 		if g.pnr != pnr {
 			continue
 		}
-		o := object{"noegle": strconv.FormatInt(g.id, 10), "lov": g.group.law, "timerPrUge": hours(g.minutes),
-			"leverandoer": 1, "fraMs": millis(g.from.Midnight()), "tilMs": nil}
+		o := object{
+			"noegle":      strconv.FormatInt(g.id, 10),
+			"lov":         g.group.law,
+			"timerPrUge":  hours(g.minutes),
+			"leverandoer": 1,
+			"fraMs":       millis(g.from.Midnight()),
+			"tilMs":       nil,
+		}
 		if g.private {
 			o["leverandoer"] = 2
 		}
@@ -154,11 +196,19 @@ func curaDocument(c *care, pnr string, k schemas.Kommunekode, version int64, unt
 				"slutMs": millis(start) + v.minutes*60_000})
 		}
 	}
-	return object{"borgerCpr": pnr, "kommuneGln": gln[k], "version": version, "ydelser": grants, "boliger": homes,
-		"besoeg": visits, "leveret": []object{}}
+	return object{
+		"borgerCpr":  pnr,
+		"kommuneGln": gln[k],
+		"version":    version,
+		"ydelser":    grants,
+		"boliger":    homes,
+		"besoeg":     visits,
+		"leveret":    []object{},
+	}
 }
 
-// hours writes minutes as hours with a decimal comma: a quarter of an hour is exact in two decimals.
+// hours writes minutes as hours with a decimal comma: a quarter of an hour is exact in two
+// decimals.
 func hours(minutes int64) string {
 	return fmt.Sprintf("%d,%02d", minutes/60, minutes%60*100/60)
 }

@@ -122,8 +122,17 @@ func writeFails(ctx context.Context, st store.Store) error {
 	if !errors.Is(err, boom) {
 		return fmt.Errorf("create: %w, want the error of write", err)
 	}
-	return errors.Join(absent(ctx, st, "d/fails"), listed(ctx, st, "", ""),
-		store.CreateBytes(ctx, st, "d/fails", []byte("whole")), holds(ctx, st, "d/fails", []byte("whole")))
+	return errors.Join(
+		absent(ctx, st, "d/fails"),
+		listed(ctx, st, "", ""),
+		store.CreateBytes(
+			ctx,
+			st,
+			"d/fails",
+			[]byte("whole"),
+		),
+		holds(ctx, st, "d/fails", []byte("whole")),
+	)
 }
 
 func cancelled(ctx context.Context, st store.Store) error {
@@ -212,15 +221,34 @@ func list(ctx context.Context, st store.Store) error {
 
 func replace(ctx context.Context, st store.Store) error {
 	return errors.Join(
-		st.Replace(ctx, "d/r", []byte("one")), holds(ctx, st, "d/r", []byte("one")),
-		st.Replace(ctx, "d/r", []byte("2")), holds(ctx, st, "d/r", []byte("2")), listed(ctx, st, "", "", "d/r"))
+		st.Replace(ctx, "d/r", []byte("one")),
+		holds(ctx, st, "d/r", []byte("one")),
+		st.Replace(
+			ctx,
+			"d/r",
+			[]byte("2"),
+		),
+		holds(ctx, st, "d/r", []byte("2")),
+		listed(ctx, st, "", "", "d/r"),
+	)
 }
 
 func remove(ctx context.Context, st store.Store) error {
 	return errors.Join(
-		st.Delete(ctx, "d/d"), st.Delete(ctx, "never/there"),
-		store.CreateBytes(ctx, st, "d/d", []byte("x")), st.Delete(ctx, "d/d"), absent(ctx, st, "d/d"),
-		listed(ctx, st, "", ""), store.CreateBytes(ctx, st, "d/d", []byte("y")), holds(ctx, st, "d/d", []byte("y")))
+		st.Delete(ctx, "d/d"),
+		st.Delete(ctx, "never/there"),
+		store.CreateBytes(ctx, st, "d/d", []byte("x")),
+		st.Delete(ctx, "d/d"),
+		absent(ctx, st, "d/d"),
+		listed(
+			ctx,
+			st,
+			"",
+			"",
+		),
+		store.CreateBytes(ctx, st, "d/d", []byte("y")),
+		holds(ctx, st, "d/d", []byte("y")),
+	)
 }
 
 func big(ctx context.Context, st store.Store) error {
@@ -271,7 +299,10 @@ func holds(ctx context.Context, st store.Store, key string, want []byte) error {
 func absent(ctx context.Context, st store.Store, key string) error {
 	o, err := st.Open(ctx, key)
 	if err == nil {
-		return errors.Join(fmt.Errorf("open %s: an object of %d bytes, want ErrNotFound", key, o.Size()), o.Close())
+		return errors.Join(
+			fmt.Errorf("open %s: an object of %d bytes, want ErrNotFound", key, o.Size()),
+			o.Close(),
+		)
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("open %s: %w, want ErrNotFound", key, err)
