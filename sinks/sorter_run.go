@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 )
@@ -28,16 +29,24 @@ func newScratch(dir string) (*scratch, error) {
 		return nil, fmt.Errorf("make scratch file: %w", err)
 	}
 	s := &scratch{File: f, name: f.Name()}
-	if os.Remove(s.name) == nil {
+	if removed(s.name) == nil {
 		s.name = ""
 	}
 	return s, nil
 }
 
+// removed takes a file's name away; that another process was faster is as good.
+func removed(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 func (s *scratch) Close() error {
 	err := s.File.Close()
 	if s.name != "" {
-		err = errors.Join(err, os.Remove(s.name))
+		err = errors.Join(err, removed(s.name))
 	}
 	return err
 }

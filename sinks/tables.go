@@ -47,7 +47,7 @@ func NewTables(c TablesConfig) (*Tables, error) {
 	}
 	left, err := filepath.Glob(filepath.Join(c.Dir, scratchPattern))
 	for _, name := range left {
-		err = errors.Join(err, os.Remove(name))
+		err = errors.Join(err, removed(name))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("clear scratch folder: %w", err)
