@@ -20,7 +20,8 @@ import (
 // died over a chunk judges it again record by record; that costs time only, so that a death with
 // another cause does no harm.
 //
-//	from, to, ok, err := sus.Range(stream) // ok: judge [from, to) one by one, Alone before each
+//	from, to, ok, err := sus.Range(stream) // ok: judge [from, to) one by one,
+//	                                       // Alone before each and Survived after it
 //	err = sus.Chunk(stream, from, to)      // before any other chunk is judged
 //
 // A note is one small write to a local file without fsync: it costs microseconds and outlives the
@@ -100,6 +101,20 @@ func (s *Suspects) Alone(stream schemas.Stream, offset int64) (deaths int, err e
 		n.Alone = -1 // what dies now has another cause
 	}
 	return n.Deaths[offset], x.write(n)
+}
+
+// Survived notes that the record judged alone did not end the process: a death from now on, before the
+// chunk is in the journal, is not its doing.
+func (s *Suspects) Survived(stream schemas.Stream) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x, err := s.of(stream)
+	if err != nil {
+		return err
+	}
+	n := x.at
+	n.Alone = -1
+	return x.write(n)
 }
 
 // Clear notes that nothing is being judged: after a clean stop, or when the chunk is in the

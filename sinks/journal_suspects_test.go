@@ -147,3 +147,25 @@ func BenchmarkSuspects(b *testing.B) {
 	}
 	require.NoError(b, err)
 }
+
+// TestSuspectsSurvived: a process that is killed again and again after it has judged its records, and before they are in
+// the journal, blames none of them.
+func TestSuspectsSurvived(t *testing.T) {
+	dir := t.TempDir()
+	for life := range 6 {
+		s, err := OpenSuspects(dir)
+		require.NoError(t, err)
+		if _, _, suspect, err := s.Range("c/t/0"); !suspect {
+			require.NoError(t, err)
+			require.NoError(t, s.Chunk("c/t/0", 0, 3))
+		} else {
+			for o := range int64(3) {
+				deaths, err := s.Alone("c/t/0", o)
+				require.NoError(t, err)
+				require.Zero(t, deaths, "life %d, record %d", life, o)
+				require.NoError(t, s.Survived("c/t/0"))
+			}
+		}
+		require.NoError(t, s.Close())
+	}
+}

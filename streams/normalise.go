@@ -30,6 +30,8 @@ type Suspects interface {
 	// Alone notes that one record of a suspect range is about to be judged; poison: a process died
 	// over it twice.
 	Alone(s schemas.Stream, offset int64) (poison bool, err error)
+	// Survived notes that the record judged alone did not end the process.
+	Survived(s schemas.Stream) error
 	// Clear notes that nothing is being judged.
 	Clear(s schemas.Stream) error
 }
@@ -134,17 +136,16 @@ func (n *Normaliser) take(c *Chunk) error {
 	}
 	for i := range c.Items {
 		it := &c.Items[i]
-		if alone && it.Unreadable == nil {
-			if err := n.single(c.Stream, it); err != nil {
-				return err
-			}
-		}
 		if it.Offset != n.next[c.Stream] {
 			if err := n.entry.Advance(c.Stream, Position{Next: it.Offset}); err != nil {
 				return err
 			}
 		}
-		if err := n.judge(it); err != nil {
+		judge := n.judge
+		if alone && it.Unreadable == nil {
+			judge = n.single
+		}
+		if err := judge(it); err != nil {
 			return err
 		}
 		n.next[c.Stream] = it.Offset + 1
@@ -168,14 +169,21 @@ func (n *Normaliser) suspect(c *Chunk) (alone bool, err error) {
 	return false, n.Suspects.Chunk(c.Stream, first, c.After.Next)
 }
 
-// single notes one record; one that killed the process twice is parked unread.
-func (n *Normaliser) single(s schemas.Stream, it *Item) error {
-	poison, err := n.Suspects.Alone(s, it.Offset)
+// single judges one record with a note before and after; one that killed the process twice is parked
+// unread. A process that is killed from outside, before or after, blames no record.
+func (n *Normaliser) single(it *Item) error {
+	poison, err := n.Suspects.Alone(it.Stream, it.Offset)
+	if err != nil {
+		return err
+	}
 	if poison {
 		it.Unreadable = schemas.Reject(schemas.CodePoison, "", "report it: the record ends the program",
 			"the process died twice while it judged this record")
 	}
-	return err
+	if err := n.judge(it); err != nil {
+		return err
+	}
+	return n.Suspects.Survived(it.Stream)
 }
 
 func (n *Normaliser) judge(it *Item) error {

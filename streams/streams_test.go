@@ -267,7 +267,7 @@ func chunks(n int) []streams.Chunk {
 	for i := range int64(n) {
 		cs = append(
 			cs,
-			streams.Chunk{Stream: "c/t/0", Items: []streams.Item{{Record: transforms.Record{Offset: i}}},
+			streams.Chunk{Stream: "c/t/0", Items: []streams.Item{{Record: transforms.Record{Stream: "c/t/0", Offset: i}}},
 				After: streams.Position{Next: i + 1}},
 		)
 	}
@@ -314,6 +314,7 @@ type deaths struct {
 	killed   map[int64]int
 	alone    []int64
 	chunks   int
+	survived int
 }
 
 func (d *deaths) Range(schemas.Stream) (int64, int64, bool, error) {
@@ -321,6 +322,7 @@ func (d *deaths) Range(schemas.Stream) (int64, int64, bool, error) {
 }
 func (d *deaths) Chunk(schemas.Stream, int64, int64) error { d.chunks++; return nil }
 func (d *deaths) Clear(schemas.Stream) error               { d.from, d.to = 0, 0; return nil }
+func (d *deaths) Survived(schemas.Stream) error            { d.survived++; return nil }
 func (d *deaths) Alone(_ schemas.Stream, offset int64) (bool, error) {
 	d.alone = append(d.alone, offset)
 	return d.killed[offset] >= 2, nil
@@ -333,6 +335,7 @@ func TestNormaliseParksPoison(t *testing.T) {
 	n.Suspects = d
 	require.NoError(t, n.Run(t.Context(), true))
 	require.Equal(t, []int64{3, 4, 5}, d.alone)
+	require.Equal(t, 3, d.survived)
 	require.Equal(t, 5, d.chunks)
 	for _, r := range snk.rows {
 		require.Equal(t, r.Offset == 4, r.Outcome == schemas.Parked, "offset %d", r.Offset)
