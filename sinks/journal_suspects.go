@@ -103,8 +103,8 @@ func (s *Suspects) Alone(stream schemas.Stream, offset int64) (deaths int, err e
 	return n.Deaths[offset], x.write(n)
 }
 
-// Survived notes that the record judged alone did not end the process: a death from now on, before the
-// chunk is in the journal, is not its doing.
+// Survived notes that the record judged alone did not end the process: a death from now on, before
+// the chunk is in the journal, is not its doing.
 func (s *Suspects) Survived(stream schemas.Stream) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

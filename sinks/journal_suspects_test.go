@@ -148,8 +148,8 @@ func BenchmarkSuspects(b *testing.B) {
 	require.NoError(b, err)
 }
 
-// TestSuspectsSurvived: a process that is killed again and again after it has judged its records, and before they are in
-// the journal, blames none of them.
+// TestSuspectsSurvived: a process that is killed again and again after it has judged its records,
+// and before they are in the journal, blames none of them.
 func TestSuspectsSurvived(t *testing.T) {
 	dir := t.TempDir()
 	for life := range 6 {

@@ -78,7 +78,8 @@ func (f *Feed) Units(ctx context.Context, d Delivery, units iter.Seq2[Unit, erro
 		}
 		m := Message{Topic: topic, Key: f.entityKey(u.Entity), Value: d.envelope(id, u),
 			Headers: d.headers(d.SHA256+"-"+strconv.FormatInt(u.Nr, 10), d.Event, f.Clock())}
-		// Units of a file keep its order whatever partitions they go to, and files the order of feeding.
+		// Units of a file keep its order whatever partitions they go to, and files the order of
+		// feeding.
 		m.Headers = append(m.Headers, transforms.Header{Name: "ce_sequence",
 			Value: strconv.AppendInt(nil, began+u.Nr, 10)})
 		if u.StandIn != "" {

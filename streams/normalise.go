@@ -169,8 +169,8 @@ func (n *Normaliser) suspect(c *Chunk) (alone bool, err error) {
 	return false, n.Suspects.Chunk(c.Stream, first, c.After.Next)
 }
 
-// single judges one record with a note before and after; one that killed the process twice is parked
-// unread. A process that is killed from outside, before or after, blames no record.
+// single judges one record with a note before and after; one that killed the process twice is
+// parked unread. A process that is killed from outside, before or after, blames no record.
 func (n *Normaliser) single(it *Item) error {
 	poison, err := n.Suspects.Alone(it.Stream, it.Offset)
 	if err != nil {
