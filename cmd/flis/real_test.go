@@ -111,7 +111,7 @@ func TestRealKill(t *testing.T) {
 			feedDay(t, dir, d)
 		}()
 		for fed := false; !fed || kills%4 != 0; kills++ {
-			killAfter(t, dir, time.Duration(50+r.IntN(1500))*time.Millisecond)
+			killOne(t, dir, r, kills)
 			select {
 			case <-done:
 				fed = true
@@ -120,8 +120,13 @@ func TestRealKill(t *testing.T) {
 		}
 	}
 	for ; kills < 10; kills++ {
-		killAfter(t, dir, time.Duration(50+r.IntN(1500))*time.Millisecond)
+		killOne(t, dir, r, kills)
 	}
+	made, err := filepath.Glob(filepath.Join(dir, "intern", "journal", "*", "_delta_log", "*.json"))
+	require.NoError(t, err)
+	require.NotEmpty(t, made, "the killed runs must have got as far as the journal")
+	t.Logf("%d kills; the killed runs left %d journal entries and %d claims", kills, len(made),
+		len(claims(t, dir)))
 	mustFlis(t, "run", "--once", "--dir", dir)
 	t.Log(mustFlis(t, "audit", "--dir", dir))
 
@@ -131,12 +136,32 @@ func TestRealKill(t *testing.T) {
 	require.Equal(t, tables(t, calm), tables(t, dir))
 }
 
+// claims is the closes that were begun.
+func claims(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "levering", "bevis", "*", "*", "*.krav.json"))
+	require.NoError(t, err)
+	return files
+}
+
+// killOne kills a run that goes on, whose entries are made after five seconds, or one that commits and
+// closes at once: by turns, so that the deaths fall before, in and after both.
+func killOne(t *testing.T, dir string, r *rand.Rand, n int) {
+	t.Helper()
+	if n%2 == 0 {
+		killAfter(t, dir, time.Duration(50+r.IntN(1500))*time.Millisecond, "--once")
+		return
+	}
+	killAfter(t, dir, time.Duration(50+r.IntN(7000))*time.Millisecond)
+}
+
 // killAfter starts flis run and kills it -9 after a while.
-func killAfter(t *testing.T, dir string, after time.Duration) {
+func killAfter(t *testing.T, dir string, after time.Duration, more ...string) {
 	t.Helper()
 	path, err := binary()
 	require.NoError(t, err)
-	c := exec.CommandContext(context.WithoutCancel(t.Context()), path, "run", "--dir", dir)
+	c := exec.CommandContext(context.WithoutCancel(t.Context()), path,
+		append([]string{"run", "--dir", dir}, more...)...)
 	c.Env = plainEnv()
 	require.NoError(t, c.Start())
 	time.Sleep(after)
