@@ -52,7 +52,8 @@ func codeFiles(c *cobra.Command, more ...string) ([]fs.FS, error) {
 		more = append([]string{cfg.Catalog}, more...)
 	}
 	for _, dir := range more {
-		if found, err := filepath.Glob(filepath.Join(dir, "codes", "*.csv")); err != nil || len(found) == 0 {
+		if found, err := filepath.Glob(filepath.Join(dir, "codes", "*.csv")); err != nil ||
+			len(found) == 0 {
 			return nil, usage("load code lists: there is no codes/*.csv in %s", dir)
 		}
 		files = append(files, os.DirFS(dir))
@@ -157,7 +158,8 @@ func rowText(e *codes.Entry) string {
 // compareColumns puts the code first, then the name, the rest by name.
 func compareColumns(a, b string) int {
 	first := func(s string) string {
-		for i, k := range []string{"kode", "kode_fra", "system", "liste", "form", "vaerdi", "navn", "tekst"} {
+		for i, k := range []string{"kode", "kode_fra", "system", "liste", "form", "vaerdi", "navn",
+			"tekst"} {
 			if s == k {
 				return fmt.Sprint(i)
 			}
