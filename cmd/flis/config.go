@@ -33,7 +33,11 @@ type config struct {
 	Agreements string `yaml:"agreements" mapstructure:"agreements"`
 	Catalog    string `yaml:"catalog" mapstructure:"catalog"`
 	Key        string `yaml:"key" mapstructure:"key"`
-	CPR        struct {
+	Guard      struct {
+		Percent int64 `yaml:"percent" mapstructure:"percent"`
+		Rows    int64 `yaml:"rows" mapstructure:"rows"`
+	} `yaml:"guard" mapstructure:"guard"`
+	CPR struct {
 		Layouts map[string]string `yaml:"layouts" mapstructure:"layouts"`
 	} `yaml:"cpr" mapstructure:"cpr"`
 }
@@ -55,6 +59,8 @@ var configKeys = []string{
 	"agreements",
 	"catalog",
 	"key",
+	"guard.percent",
+	"guard.rows",
 }
 
 func configFlags(flags *pflag.FlagSet) {
@@ -73,6 +79,8 @@ func loadConfig(flags *pflag.FlagSet) (*config, error) {
 	v.SetDefault("kafka.partitions", 4)
 	v.SetDefault("kafka.group", "flis")
 	v.SetDefault("kafka.patience", "30s")
+	v.SetDefault("guard.percent", 2)
+	v.SetDefault("guard.rows", 100)
 	file, err := configFile(flags)
 	if err != nil {
 		return nil, err
@@ -188,6 +196,10 @@ func (c *config) resolve(file string, dirByFlag bool) error {
 			"load configuration: kafka.patience is %q: want a duration, as 30s",
 			c.Kafka.Patience,
 		)
+	}
+	if g := c.Guard; g.Percent < 0 || g.Percent > 100 || g.Rows < 1 {
+		return usage("load configuration: guard is percent %d and rows %d: want 0 to 100, and at "+
+			"least 1", g.Percent, g.Rows)
 	}
 	for task, l := range c.CPR.Layouts {
 		if _, err := cpr.ParseLayout(l); err != nil {

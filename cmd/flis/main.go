@@ -123,6 +123,7 @@ Exit codes: 0 done, 1 the world is wrong, 2 usage, 3 bad records found.`,
 		checkCommand(),
 		parkedCommand(),
 		statusCommand(),
+		approveCommand(),
 		auditCommand(),
 		doctorCommand(),
 	)
