@@ -213,6 +213,9 @@ func (u *unitClose) fold(ctx context.Context) (err error) {
 		if u.before != nil {
 			u.result.Incomplete = u.before.Incomplete
 		}
+		if u.claim.Held != nil {
+			u.result.Incomplete = u.claim.Held.Incomplete
+		}
 		return nil
 	}
 	day, err := schemas.ParseDay(u.claim.Leverance)

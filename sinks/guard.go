@@ -59,6 +59,8 @@ type Held struct {
 	After string    `json:"efter"`    // delivery of the certificate before it
 	Days  []string  `json:"dage"`     // deliveries of which something waits, in order
 	Ends  []MassEnd `json:"tabeller"` // in order of dataset and system
+	// of what was seen, snapshots of which members are missing
+	Incomplete []string `json:"ufuldstaendige_snapshots,omitempty"`
 }
 
 // Digest fixes what would end, and how.

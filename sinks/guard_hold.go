@@ -88,7 +88,8 @@ func (u *unitClose) guarded(ctx context.Context) (bool, error) {
 			u.claim.Approvals = approvalRefs(ends)
 			return false, nil
 		}
-		held = &Held{Since: u.number(), After: u.before.Leverance, Days: u.heldDays(), Ends: ends}
+		held = &Held{Since: u.number(), After: u.before.Leverance, Days: u.heldDays(), Ends: ends,
+			Incomplete: u.result.Incomplete}
 		if b := u.before.Held; b != nil {
 			held.Since, held.After = b.Since, b.After
 		}
@@ -105,7 +106,7 @@ func (u *unitClose) guarded(ctx context.Context) (bool, error) {
 	if u.agreements, err = agreements(u.unit, c.Agreements); err != nil {
 		return true, err
 	}
-	u.result = &FoldResult{Incomplete: before.Incomplete}
+	u.result = &FoldResult{Incomplete: held.Incomplete}
 	if err := u.judge(ctx); err != nil {
 		return true, err
 	}
@@ -129,9 +130,10 @@ func (u *unitClose) heldDays() []string {
 	return slices.Sorted(maps.Keys(days))
 }
 
-// tally is the unit's own statements that go into this certificate: none while it waits.
+// tally is the unit's own statements that go into this certificate: none of those that wait. (Who
+// finishes a claim has read up to its positions and no farther.)
 func (u *unitClose) tally() tally {
-	if u.claim.Held != nil {
+	if u.claim.Held != nil && !u.found {
 		return nil
 	}
 	return u.pass.tally[u.unit]

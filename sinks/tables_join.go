@@ -229,7 +229,8 @@ func (j *joining) leave() error {
 		return err
 	}
 	to := j.batch.Vectors[s.from+1]
-	j.ends.leaves = j.ends.leaves || to.Null(j.at) || j.was.reaches(r.System, schemas.Day(to.Int(j.at)))
+	j.ends.leaves = j.ends.leaves || to.Null(j.at) ||
+		j.was.reaches(r.System, schemas.Day(to.Int(j.at)))
 	j.at++
 	return j.load()
 }

@@ -198,8 +198,8 @@ func (c *config) resolve(file string, dirByFlag bool) error {
 		)
 	}
 	if g := c.Guard; g.Percent < 0 || g.Percent > 100 || g.Rows < 1 {
-		return usage("load configuration: guard is percent %d and rows %d: want 0 to 100, and at "+
-			"least 1", g.Percent, g.Rows)
+		return usage("load configuration: guard in flis.yaml: percent %d, rows %d: want 0 to 100, and "+
+			"at least 1", g.Percent, g.Rows)
 	}
 	for task, l := range c.CPR.Layouts {
 		if _, err := cpr.ParseLayout(l); err != nil {

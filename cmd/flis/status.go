@@ -61,6 +61,8 @@ type unitStatus struct {
 	UnderWay    bool                     `json:"under_lukning"` // a close is begun and not finished
 	Lag         map[schemas.System]int64 `json:"nye_indgange"`  // of the journals since then
 	Waits       []waitStatus             `json:"venter"`        // for flis approve
+	// snapshots without effect so far, as "table: scopes"
+	Incomplete []string `json:"ufuldstaendige_snapshots"`
 }
 
 type dayStatus struct {
@@ -109,12 +111,14 @@ func (in *installation) unitStatuses(ctx context.Context) ([]unitStatus, error) 
 
 func statusOf(u *sinks.UnitStatus) unitStatus {
 	s := unitStatus{Kommune: u.Unit.Kommune, Area: u.Unit.Area, State: u.State, Rows: u.Rows,
-		Parked: u.Parked, UnderWay: u.UnderWay, Lag: u.Lag, Days: map[string]dayStatus{}, Waits: waitsOf(u.Held)}
+		Parked: u.Parked, UnderWay: u.UnderWay, Lag: u.Lag, Days: map[string]dayStatus{},
+		Waits: waitsOf(u.Held), Incomplete: []string{}}
 	if u.Certificate == nil {
 		s.State = "intet bevis"
 		return s
 	}
 	s.Certificate = u.Certificate.Number
+	s.Incomplete = append(s.Incomplete, u.Certificate.Incomplete...)
 	if u.Day != schemas.Always {
 		s.Day = u.Day.String()
 	}
@@ -218,6 +222,10 @@ func (in *installation) remarks(units []unitStatus) {
 				in.out.Printf("revideret  %s %s  %s %s  %d\n", u.Kommune, u.Area, day, d.State,
 					d.Revised)
 			}
+		}
+		for _, x := range u.Incomplete {
+			in.out.Printf("ufuldstaendigt %s %s  snapshots of %s: members are missing, no effect yet\n",
+				u.Kommune, u.Area, x)
 		}
 		for _, w := range u.Waits {
 			in.out.Printf("venter     %s %s  %s\n", u.Kommune, u.Area, w.text(u.Kommune, u.Area))
