@@ -2,10 +2,13 @@ package sinks
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/flis-dk/flis/schemas"
@@ -24,6 +27,47 @@ type AuditDeps struct {
 	// has compared. nil = tables are not folded anew.
 	Refold   func(ctx context.Context) (st store.Store, e Engine, done func() error, err error)
 	Progress func(u schemas.Unit) // may be nil
+	// Codes are certificates that the auditor knows from elsewhere: an older copy of the whole
+	// folder lacks them.
+	Codes []ControlCode
+}
+
+// ControlCode is what Certificate.ControlCode says.
+type ControlCode struct {
+	Unit   schemas.Unit
+	Number int64
+	Hash   string
+}
+
+// ParseControlCode reads "<kommune>/<area>:<n>:<SHA-256>".
+func ParseControlCode(text string) (ControlCode, error) {
+	bad := fmt.Errorf("control code %q: want <kommune>/<area>:<number>:<64 hex digits>, "+
+		"as a certificate's plain version has it", text)
+	parts := strings.Split(text, ":")
+	if len(parts) != 3 {
+		return ControlCode{}, bad
+	}
+	kommune, area, ok := strings.Cut(parts[0], "/")
+	n, err := strconv.ParseInt(parts[1], 10, 64)
+	hash, hexErr := hex.DecodeString(parts[2])
+	if !ok || err != nil || n < 1 || hexErr != nil || len(hash) != sha256.Size {
+		return ControlCode{}, bad
+	}
+	return ControlCode{
+		schemas.Unit{Kommune: schemas.Kommunekode(kommune), Area: schemas.Area(area)},
+		n,
+		strings.ToLower(parts[2]),
+	}, nil
+}
+
+// UnitProof is what the delivered root proved of one unit.
+type UnitProof struct {
+	Unit          schemas.Unit
+	Newest        *Certificate // nil = none could be read
+	Certificates  int
+	Tables, Files int
+	Rows          int64 // in the current tables that the newest certificate names
+	Wrong         int   // problems
 }
 
 // AuditReport says what was proved and what is wrong. Problems are for people; each names unit,
@@ -31,6 +75,7 @@ type AuditDeps struct {
 type AuditReport struct {
 	Units, Certificates, Tables, Files int
 	StateFiles                         int // of close state, beside the journals
+	Texts                              int // plain versions of certificates
 	// of files whose SHA-256 was computed; rows compared with the refold
 	Bytes, Rows int64
 	Refolded    int // units whose tables were folded anew
@@ -38,6 +83,7 @@ type AuditReport struct {
 	Open        []string
 	Problems    []string
 	Stored      int // of them, seen in what is stored, before anything was made anew
+	Proofs      []UnitProof
 }
 
 // Audit checks the units (none = every one that has a certificate or a claim). The error is of
@@ -46,6 +92,7 @@ type AuditReport struct {
 func Audit(ctx context.Context, d AuditDeps, units []schemas.Unit) (*AuditReport, error) {
 	a := &audit{deps: d, report: &AuditReport{}, heads: map[schemas.Unit]*Certificate{},
 		before:    map[schemas.Unit]*Certificate{},
+		chains:    map[schemas.Unit][]*Certificate{},
 		entries:   map[schemas.System]map[int64]string{},
 		stretches: map[stretch]map[schemas.Unit]tally{}}
 	if len(units) == 0 {
@@ -58,10 +105,11 @@ func Audit(ctx context.Context, d AuditDeps, units []schemas.Unit) (*AuditReport
 		if d.Progress != nil {
 			d.Progress(u)
 		}
-		if err := a.unit(ctx, u); err != nil {
+		if err := a.proof(ctx, u); err != nil {
 			return a.report, err
 		}
 	}
+	a.codes(units)
 	a.report.Stored = len(a.report.Problems)
 	if d.Refold != nil && d.Journal != nil {
 		if err := a.refold(ctx); err != nil {
@@ -90,6 +138,7 @@ type audit struct {
 	report  *AuditReport
 	heads   map[schemas.Unit]*Certificate
 	before  map[schemas.Unit]*Certificate       // before the newest; nil = none, or not readable
+	chains  map[schemas.Unit][]*Certificate     // all that could be read
 	entries map[schemas.System]map[int64]string // hashes of journal entries that were read
 	// statements of stretches of journals that were counted
 	stretches map[stretch]map[schemas.Unit]tally
@@ -116,12 +165,53 @@ func (a *audit) stored(ctx context.Context, u schemas.Unit, n int64, err error) 
 	return nil
 }
 
+// proof checks a unit and says what that came to.
+func (a *audit) proof(ctx context.Context, u schemas.Unit) error {
+	r := a.report
+	was, wrong := *r, len(r.Problems)
+	err := a.unit(ctx, u)
+	p := UnitProof{Unit: u, Newest: a.heads[u], Certificates: r.Certificates - was.Certificates,
+		Tables: r.Tables - was.Tables, Files: r.Files - was.Files, Wrong: len(r.Problems) - wrong}
+	if p.Newest != nil {
+		for _, t := range p.Newest.Tables {
+			if t.Current != nil {
+				p.Rows += t.Current.Rows
+			}
+		}
+	}
+	r.Proofs = append(r.Proofs, p)
+	return err
+}
+
+// codes looks for the certificates that the auditor knows.
+func (a *audit) codes(units []schemas.Unit) {
+	for _, c := range a.deps.Codes {
+		got := ""
+		for _, x := range a.chains[c.Unit] {
+			if x.Number == c.Number {
+				got = x.hash
+			}
+		}
+		switch {
+		case !slices.Contains(units, c.Unit):
+			a.problem(c.Unit, c.Number, "is not there: nothing of the unit is; "+
+				"copy kommune=%s and bevis/%s", c.Unit.Kommune, c.Unit.Kommune)
+		case got == "":
+			a.problem(c.Unit, c.Number, "is not there: what is stored is older than the control code, "+
+				"or the certificate was taken away")
+		case got != c.Hash:
+			a.problem(c.Unit, c.Number, "is another one than the control code names")
+		}
+	}
+}
+
 func (a *audit) unit(ctx context.Context, u schemas.Unit) error {
 	a.report.Units++
 	chain, err := a.chain(ctx, u)
 	if err != nil {
 		return err
 	}
+	a.chains[u] = chain
 	if err := a.journal(ctx, u, chain); err != nil {
 		return err
 	}
@@ -167,6 +257,9 @@ func (a *audit) chain(ctx context.Context, u schemas.Unit) ([]*Certificate, erro
 			return nil, err
 		}
 		if err := a.approvals(ctx, u, c); err != nil {
+			return nil, err
+		}
+		if err := a.text(ctx, u, c); err != nil {
 			return nil, err
 		}
 		chain, previous = append(chain, c), c.hash
@@ -237,6 +330,27 @@ func (a *audit) claim(ctx context.Context, u schemas.Unit, c *Certificate) error
 		!maps.Equal(claim.Points, c.Points) || !sameWait(claim, c) {
 		a.problem(u, c.Number, "is not what its claim says: one of the two was changed")
 	}
+	return nil
+}
+
+// text checks the plain version of a certificate; that one is not written yet loses nothing.
+func (a *audit) text(ctx context.Context, u schemas.Unit, c *Certificate) error {
+	b, err := readObject(ctx, a.deps.Tables, TextKey(u, c.Number), certificateBytesMax)
+	if errors.Is(err, store.ErrNotFound) {
+		a.report.Open = append(
+			a.report.Open,
+			fmt.Sprintf("%s: certificate %d has no plain version (.txt)",
+				u, c.Number),
+		)
+		return nil
+	}
+	if err == nil {
+		err = checkText(c, string(b))
+	}
+	if err != nil {
+		return a.stored(ctx, u, c.Number, err)
+	}
+	a.report.Texts++
 	return nil
 }
 

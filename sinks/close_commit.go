@@ -198,5 +198,5 @@ func (u *unitClose) certify(ctx context.Context, tables map[string]*DatasetRef) 
 		return fmt.Errorf("close %s: certificate %d belongs to another claim than the one "+
 			"that is there: one of the two was changed; restore it from a copy", u.unit, u.number())
 	}
-	return nil
+	return ensureText(ctx, d.Tables, u.unit, u.certificate)
 }

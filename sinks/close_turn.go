@@ -100,7 +100,12 @@ func (t *turn) find(ctx context.Context, todo []schemas.Unit) []*standing {
 	for i, u := range todo {
 		all[i] = &standing{unit: u, before: c.heads[u]}
 	}
-	each(c.deps.Workers, all, func(s *standing) { s.err = s.find(ctx, c.deps.Tables) })
+	each(c.deps.Workers, all, func(s *standing) {
+		known := s.before
+		if s.err = s.find(ctx, c.deps.Tables); s.err == nil && s.before != known {
+			s.err = ensureText(ctx, c.deps.Tables, s.unit, s.before)
+		}
+	})
 	for _, s := range all {
 		if s.err == nil {
 			c.heads[s.unit] = s.before

@@ -16,43 +16,67 @@ import (
 )
 
 func auditCommand() *cobra.Command {
-	return &cobra.Command{
+	var copied string
+	var codes []string
+	c := &cobra.Command{
 		Use:   "audit",
 		Short: "Recount source, journal and tables, and check every hash of the chain",
 		Long: `audit proves, from what is stored, that nothing is lost, doubled or changed: it counts what
 the broker still holds against the journal; checks each journal entry's hash, files and offsets;
 each certificate's chain, and that each table and close state has exactly the files that its
 certificate names; and makes every table and each day's state and counts anew from the journal,
-and compares. It prints what it proved, and each difference. Exit code 1 when there is one.`,
-		Example: `  flis audit --dir flis-demo`,
-		Args:    cobra.NoArgs,
+and compares. It prints what it proved, and each difference. Exit code 1 when there is one.
+
+With --copy it does so offline, from a folder that holds nothing but copies of a municipality's
+bevis/<kommune> and kommune=<kommune>, writes nothing there, and says what such a copy proves and
+what it cannot. --code names a certificate that you know from elsewhere (each one's plain version,
+<number>.txt, ends with its code): then an older copy put in the place of a newer is seen too.`,
+		Example: `  flis audit --dir flis-demo
+  flis audit --copy flis-demo/levering`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			known, err := controlCodes(codes)
+			if err != nil {
+				return err
+			}
+			if copied != "" {
+				return auditCopy(c, copied, known)
+			}
 			in, err := openExisting(c)
 			if err != nil {
 				return err
 			}
-			return in.audit(c.Context())
+			return in.audit(c.Context(), known)
 		},
 	}
+	c.Flags().StringVar(&copied, "copy", "", "folder with bevis/ and kommune=…: prove it by itself")
+	c.Flags().StringArrayVar(&codes, "code", nil,
+		"control code of a certificate that must be there; may be given several times")
+	return c
 }
 
-func (in *installation) audit(ctx context.Context) error {
+func (in *installation) audit(ctx context.Context, codes []sinks.ControlCode) error {
 	problems, err := in.auditJournals(ctx)
 	if err != nil {
 		return err
 	}
-	more, err := in.auditTables(ctx)
+	more, err := in.auditTables(ctx, codes)
 	if err != nil {
 		return err
 	}
 	problems = append(problems, more...)
+	return differences(in.out, problems)
+}
+
+// differences ends an audit.
+func differences(out *cobra.Command, problems []string) error {
 	for _, p := range problems {
-		in.out.Println("DIFFERENCE  " + p)
+		out.Println("DIFFERENCE  " + p)
 	}
 	if len(problems) > 0 {
 		return fmt.Errorf("audit: %d differences", len(problems))
 	}
-	in.out.Println("audit: no difference")
+	out.Println("audit: no difference")
 	return nil
 }
 
@@ -201,10 +225,12 @@ func (r *recounting) partition(ctx context.Context, name string, p int,
 }
 
 // auditTables checks the certificates and folds every table anew.
-func (in *installation) auditTables(ctx context.Context) ([]string, error) {
+func (in *installation) auditTables(ctx context.Context, codes []sinks.ControlCode,
+) ([]string, error) {
 	report, err := sinks.Audit(ctx, sinks.AuditDeps{
 		Tables: in.delivered, State: in.internal, Journal: sinks.JournalEvents(in.internal),
 		Datasets: in.datasets, Refold: in.refold,
+		Codes: codes,
 	}, nil)
 	if err != nil {
 		return nil, err

@@ -22,8 +22,9 @@ import (
 // a failed fsync the kernel may have dropped the pages, so that a retry would lie (ATC'20,
 // faults.md 1.4): every later call returns that error until the process starts anew.
 type Local struct {
-	root string
-	sync func(*os.File) error
+	root     string
+	readOnly bool // every method that writes is refused
+	sync     func(*os.File) error
 
 	mu     sync.Mutex
 	broken error
@@ -46,6 +47,18 @@ func OpenLocal(root string) (*Local, error) {
 	}
 	l := &Local{root: abs, sync: (*os.File).Sync, dirs: map[string]bool{abs: true}}
 	return l, nil
+}
+
+// OpenCopy opens a folder that is only read, such as a copy on a medium that cannot be written.
+func OpenCopy(root string) (*Local, error) {
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return nil, fmt.Errorf("open copy: %w", err)
+	}
+	if _, err := os.Stat(abs); err != nil {
+		return nil, fmt.Errorf("open copy: %w", err)
+	}
+	return &Local{root: abs, readOnly: true, dirs: map[string]bool{}}, nil
 }
 
 // OpenScratch is OpenLocal for objects that need not outlive the machine's next crash: it flushes
@@ -129,7 +142,7 @@ func (l *Local) Replace(ctx context.Context, key string, data []byte) error {
 
 // Delete implements Store. Folders stay: to remove an empty one would race with Create.
 func (l *Local) Delete(ctx context.Context, key string) error {
-	if err := l.begin(ctx, key); err != nil {
+	if err := l.change(ctx, key); err != nil {
 		return fmt.Errorf("delete %s: %w", key, err)
 	}
 	err := os.Remove(l.path(key))
@@ -156,10 +169,18 @@ func (l *Local) begin(ctx context.Context, key string) error {
 	return errors.Join(ctx.Err(), CheckKey(key))
 }
 
+// change is begin for what writes.
+func (l *Local) change(ctx context.Context, key string) error {
+	if l.readOnly {
+		return errors.New("the folder was opened for reading only")
+	}
+	return l.begin(ctx, key)
+}
+
 // place writes a file in _tmp and gives it its name by claim.
 func (l *Local) place(ctx context.Context, key string, write func(io.Writer) error,
 	claim func(old, name string) error) error {
-	if err := l.begin(ctx, key); err != nil {
+	if err := l.change(ctx, key); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Join(l.root, tmp), "*")
