@@ -135,11 +135,18 @@ func ApprovalKey(u schemas.Unit, n int64) string {
 // ErrNothingWaits: a unit's newest certificate says of no mass end.
 var ErrNothingWaits = errors.New("nothing waits for approval")
 
+// ErrNamesPerson: what is said in an approval stands in certificates, which name no citizen.
+var ErrNamesPerson = errors.New("the name or the reason holds what may be a personal number: " +
+	"leave it out")
+
 // Approve writes an approval of what the unit's newest certificate says would end. digest is that
 // of the wait that was shown, or its first digits (twelve at least): an approval of something
 // else than waits now is refused.
 func Approve(ctx context.Context, st store.Store, u schemas.Unit, digest string, a Approval,
 ) (*Approval, error) {
+	if personal.MatchString(a.By) || personal.MatchString(a.Reason) {
+		return nil, fmt.Errorf("approve %s: %w", u, ErrNamesPerson)
+	}
 	c, err := Head(ctx, st, u)
 	if err != nil {
 		return nil, err

@@ -37,7 +37,11 @@ func TestMassEndWaits(t *testing.T) {
 	c := w.head(guardUnit)
 	require.NotNil(t, c.Held)
 	require.Equal(t, []string{day}, c.Held.Days)
-	require.Equal(t, []EndCause{{Op: schemas.OpDelete, Leverance: day, Rows: 4}}, c.Held.Ends[0].Causes)
+	require.Equal(
+		t,
+		[]EndCause{{Op: schemas.OpDelete, Leverance: day, Rows: 4}},
+		c.Held.Ends[0].Causes,
+	)
 	require.Equal(t, int64(10), c.Held.Ends[0].Open)
 	require.Equal(t, 10, w.open(guardUnit, guardGrants))
 	require.Equal(t, Provisional, c.Calendar[day].State)
@@ -247,7 +251,11 @@ func TestApprovalsThatAreNone(t *testing.T) {
 // while it makes the close wait or while it lets it go on, the next one comes to the same end.
 func TestWaitSurvivesEachFault(t *testing.T) {
 	t.Parallel()
-	for _, approved := range []bool{false, true} {
+	stride := 4
+	if testing.Short() {
+		stride = 9
+	}
+	for i, approved := range []bool{false, true} {
 		w := loaded(t)
 		w.say(w.grants(schemas.OpDelete, 0, 4)...)
 		if approved {
@@ -257,7 +265,7 @@ func TestWaitSurvivesEachFault(t *testing.T) {
 		before := w.shared
 		for _, fault := range []store.Fault{store.CrashBefore, store.CrashAfter, store.Refuse,
 			store.LoseRequest, store.LoseAnswer} {
-			for k, done := 1, false; !done; k++ {
+			for k, done := 1+i%stride, false; !done; k += stride {
 				w.shared = before.Clone()
 				n := 0
 				w.closer = w.process(w.shared.With(func(store.Op, string) store.Fault {
@@ -273,7 +281,7 @@ func TestWaitSurvivesEachFault(t *testing.T) {
 				w.round()
 				require.Equal(t, !approved, w.head(guardUnit).Held != nil, "fault %d at %d", fault, k)
 				require.NoError(t, w.guarded(guardUnit, guardGrants), "fault %d at %d", fault, k)
-				if k%7 == 0 {
+				if k%9 == 0 {
 					require.NoError(t, w.audited(), "fault %d at %d", fault, k)
 				}
 			}

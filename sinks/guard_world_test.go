@@ -66,7 +66,7 @@ func newGuardWorld(t testing.TB, plant guardMistake) *guardWorld {
 func (w *guardWorld) process(st store.Store) *Closer {
 	w.sequence++
 	engine := newTestTables(w.t, st, w.dir)
-	engine.stateBytes, engine.tableBytes = 1<<20, 1<<20
+	engine.Budget, engine.stateBytes, engine.tableBytes = 16<<20, 1<<20, 1<<20
 	if w.plant.tables != nil {
 		w.plant.tables(engine)
 	}

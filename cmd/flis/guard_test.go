@@ -126,7 +126,11 @@ func TestListsGuardThemselves(t *testing.T) {
 	says(t, w.flis(0, "approve", "0615", "aeldre"), "nothing waits")
 
 	w.list("b", 41, 41, 1)
-	says(t, w.flis(0, "run", "--once"), "waits 0615/aeldre: aeldre.visiteret_tid from liste: 109 of 150")
+	says(
+		t,
+		w.flis(0, "run", "--once"),
+		"waits 0615/aeldre: aeldre.visiteret_tid from liste: 109 of 150",
+	)
 	w.flis(0, "audit")
 	require.Equal(t, 150, w.open(), "the tables stay")
 	require.NotNil(t, w.certificate().Held)
@@ -149,7 +153,12 @@ func TestListsGuardThemselves(t *testing.T) {
 	w.refusals(digest)
 	approve := []string{"approve", "0615", "aeldre", "--digest", digest, "--reason", "lukket afdeling",
 		"--by"}
-	says(t, w.flis(0, append(approve, "Inge")...), "approved what certificate", "the next close goes on")
+	says(
+		t,
+		w.flis(0, append(approve, "Inge")...),
+		"approved what certificate",
+		"the next close goes on",
+	)
 	says(t, w.flis(0, append(approve, "Ole")...), "approved already, by Inge")
 	w.run()
 	require.Equal(t, 41, w.open())
@@ -178,6 +187,7 @@ func (w *listeWorld) refusals(digest string) {
 		{2, "needs --digest, --by and --reason", []string{"--digest", digest}},
 		{1, "what waits now has the digest " + digest, append(full, "--digest", "000000000000")},
 		{1, "what waits now has the digest " + digest, append(full, "--digest", digest[:4])},
+		{1, "may be a personal number", []string{"--by", "Inge", "--reason", "om " + anna, "--digest", digest}},
 		{2, "one line each", []string{"--by", "a\nb", "--reason", "x", "--digest", digest}},
 		{2, "nothing of that table waits", []string{"--list", "besoeg"}},
 	} {
@@ -198,8 +208,11 @@ func TestMendedListEndsTheWait(t *testing.T) {
 	digest := digestLine.FindStringSubmatch(w.flis(0, "approve", "0615", "aeldre"))[1]
 	w.list("c", 20, 1, 20)
 	w.run()
-	says(t, w.flis(1, "approve", "0615", "aeldre", "--digest", digest, "--by", "Inge", "--reason", "x"),
-		"what waits now has the digest")
+	says(
+		t,
+		w.flis(1, "approve", "0615", "aeldre", "--digest", digest, "--by", "Inge", "--reason", "x"),
+		"what waits now has the digest",
+	)
 	w.list("d", 160, 1, 160)
 	w.run()
 	require.Equal(t, 160, w.open())
