@@ -168,9 +168,17 @@ func TestListsGuardThemselves(t *testing.T) {
 	require.Equal(t, "Inge", c.Approvals[0].By)
 	says(t, w.flis(0, "approve", "0615", "aeldre"), "nothing waits")
 	require.NotContains(t, w.flis(0, "status"), "venter")
-	flip(t, filepath.Join(w.dir, "levering/bevis/0615/aeldre",
-		fmt.Sprintf("%08d.godkendelse.json", n)))
-	says(t, w.flis(1, "audit"), "godkendelse")
+	approval := fmt.Sprintf("%08d.godkendelse.json", n)
+	part := w.copyMunicipality("0615")
+	part.audit(0)
+	text, err := os.ReadFile(part.one("bevis/0615/aeldre/*.txt", int(c.Number)-1))
+	require.NoError(t, err)
+	says(t, string(text), "Masseafslutning, der er godkendt", "af Inge", "lukket afdeling",
+		"109 af 150")
+	flip(t, part.one("bevis/0615/aeldre/"+approval, 0))
+	says(t, part.audit(1), approval)
+	require.NoError(t, os.Remove(filepath.Join(w.dir, "levering/bevis/0615/aeldre", approval)))
+	says(t, w.flis(1, "audit"), "read its approval")
 	w.quiet(anna)
 }
 
