@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/viper"
 
 	"github.com/flis-dk/flis/schemas/yamlfile"
+	"github.com/flis-dk/flis/sinks"
 	"github.com/flis-dk/flis/transforms/cpr"
 )
 
@@ -79,8 +80,8 @@ func loadConfig(flags *pflag.FlagSet) (*config, error) {
 	v.SetDefault("kafka.partitions", 4)
 	v.SetDefault("kafka.group", "flis")
 	v.SetDefault("kafka.patience", "30s")
-	v.SetDefault("guard.percent", 2)
-	v.SetDefault("guard.rows", 100)
+	v.SetDefault("guard.percent", guardPercent)
+	v.SetDefault("guard.rows", guardRows)
 	file, err := configFile(flags)
 	if err != nil {
 		return nil, err
@@ -207,6 +208,20 @@ func (c *config) resolve(file string, dirByFlag bool) error {
 		}
 	}
 	return nil
+}
+
+// What a close may end without an approval, unless the configuration says otherwise.
+const (
+	guardPercent = 2
+	guardRows    = 100
+)
+
+// guard is when a mass end waits. A configuration that is made in code names no rows.
+func (c *config) guard() *sinks.Guard {
+	if c.Guard.Rows == 0 {
+		return &sinks.Guard{Percent: guardPercent, Rows: guardRows}
+	}
+	return &sinks.Guard{Percent: c.Guard.Percent, Rows: c.Guard.Rows}
 }
 
 // patience is how long a broker may be away; resolve has checked it.

@@ -264,7 +264,7 @@ func (in *installation) closeDeps() (sinks.Deps, error) {
 		},
 		Writer: writerID(),
 		Build:  build(),
-		Guard:  &sinks.Guard{Percent: in.cfg.Guard.Percent, Rows: in.cfg.Guard.Rows},
+		Guard:  in.cfg.guard(),
 	}, err
 }
 
