@@ -86,9 +86,11 @@ func TestApprovalIsOfOneWait(t *testing.T) {
 	w.round()
 	require.Equal(t, 10, w.open(guardUnit, guardGrants))
 	w.say(w.grants(schemas.OpDelete, 0, 4)...)
-	w.round()
-	require.NotNil(t, w.head(guardUnit).Held)
-	require.Equal(t, 10, w.open(guardUnit, guardGrants))
+	for range 2 { // the approval that is there is of another wait
+		w.round()
+		require.NotNil(t, w.head(guardUnit).Held)
+		require.Equal(t, 10, w.open(guardUnit, guardGrants))
+	}
 }
 
 // TestApprovalCoversASubset: more than was approved waits anew, less goes on.
