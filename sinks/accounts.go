@@ -47,13 +47,14 @@ type Accounts struct {
 	Version  int64 // newest entry that is counted; -1 = none
 	accounts map[accountKey]*Account
 	ids      map[schemas.Kommunekode]*idSet
+	parked   map[uint64]schemas.Kommunekode // where ids are parked: mended, they may belong elsewhere
 	newest   schemas.Day
 }
 
 // NewAccounts counts from nothing.
 func NewAccounts() *Accounts {
 	return &Accounts{Version: -1, newest: schemas.Always, accounts: map[accountKey]*Account{},
-		ids: map[schemas.Kommunekode]*idSet{}}
+		ids: map[schemas.Kommunekode]*idSet{}, parked: map[uint64]schemas.Kommunekode{}}
 }
 
 // View is the accounts of one system as they stood at one journal entry. Read-only.
@@ -177,8 +178,9 @@ func (a *Accounts) record(r *schemas.Row) {
 	}
 	id := fingerprint(r.EventID)
 	info := newIDInfo(r.Leverance, contentOf(r), classOf(r.Outcome))
+	a.leave(id, r)
 	old, ok := set.find(id)
-	if !ok || old.day() < a.newest-DuplicateDays {
+	if !ok || old.class() == classLeft || old.day() < a.newest-DuplicateDays {
 		set.add(id, info)
 		a.count(r, info, 1)
 		return
@@ -228,12 +230,18 @@ func (a *Accounts) Forget() {
 	for _, set := range a.ids {
 		set.forget(a.newest - DuplicateDays)
 	}
+	for id, k := range a.parked {
+		if _, ok := a.ids[k].find(id); !ok {
+			delete(a.parked, id)
+		}
+	}
 }
 
 const (
 	classAccepted uint8 = iota
 	classIgnored
 	classParked
+	classLeft // is counted of another municipality now
 )
 
 func classOf(o schemas.Outcome) uint8 {

@@ -165,7 +165,8 @@ func (r *refolding) finish(ctx context.Context, heads map[schemas.Unit]*Certific
 		claim := &Claim{Format: CertificateFormat, Kind: KindClaim, Unit: c.Unit, Number: 1,
 			Points:    c.Points,
 			Leverance: c.Leverance, Now: c.Now, Agreements: c.Agreements, Engine: c.Engine,
-			Fingerprints: c.Fingerprints, Writer: "audit"}
+			Fingerprints: c.Fingerprints, Writer: "audit", Guard: c.Guard, Approvals: c.Approvals,
+			Held: c.Held, Accounts: c.Accounts}
 		if n := national[u.Area]; n != nil {
 			claim.National = &CertificateRef{n.Number, n.hash}
 		}

@@ -22,6 +22,7 @@ type datasetFold struct {
 	changes  *sortedRows // rows that leave or enter the table
 	national *stateLookup
 	clipped  int64
+	ends     *endings
 }
 
 func (f *unitFold) newDatasetFold(
@@ -35,6 +36,7 @@ func (f *unitFold) newDatasetFold(
 		is:       ownershipOf(f.in.Agreements, name),
 		spread:   newSortedRows(f.Dir, f.Budget/8),
 		changes:  newSortedRows(f.Dir, f.Budget/8),
+		ends:     newEndings(f.Dir),
 	}
 	var old []schemas.Agreement
 	if f.in.Before != nil {
@@ -50,6 +52,7 @@ func (f *unitFold) newDatasetFold(
 func (d *datasetFold) close() {
 	_ = d.spread.close() // files without a name: nothing can stay behind
 	_ = d.changes.close()
+	d.ends.close()
 }
 
 func (d *datasetFold) name() schemas.DatasetName { return d.shape.dataset.Name }
@@ -223,6 +226,11 @@ func (d *datasetFold) key(g *group) ([]schemas.Row, bool, error) {
 	before, cut := d.was.fold(d.shape.dataset.Kind, g.old)
 	after, cutNow := d.is.fold(d.shape.dataset.Kind, rows)
 	d.clipped += max(0, cutNow-cut)
+	if changed {
+		if err := d.ending(g, before, after); err != nil {
+			return nil, false, err
+		}
+	}
 	return rows, changed, d.compare(before, after)
 }
 

@@ -156,15 +156,15 @@ func (v *verdict) findSender() {
 		}
 		v.sender = k
 	}
-	v.kommune = v.sender
-	v.rows[v.first].Kommune = v.sender
+	v.belongs(v.sender)
 	switch {
-	case e.kommune != "" && e.kommune != v.sender:
-		v.park(schemas.Reject(schemas.CodeTenant, headerKommune,
-			"send it as the municipality that it belongs to",
+	case e.kommune != "" && e.kommune != v.sender && !v.reports(e.kommune):
+		v.park(schemas.Reject(schemas.CodeTenant, headerKommune, mendTenant,
 			"names another municipality than ce_source"))
-	case v.sender != schemas.National && len(v.c.agreements.Of(v.t.system.name, v.sender)) == 0:
+	case v.sender != schemas.National && !v.c.agreements.Speaks(v.t.system.name, v.sender):
 		v.park(noAgreement(headerSource))
+	case e.kommune != "":
+		v.belongs(e.kommune)
 	}
 }
 

@@ -135,6 +135,11 @@ agreements: aftaler.yaml
 # The deployment's key (64 hex digits).
 key: noegle
 
+# A close that would end more than percent of a table's open rows, and at least rows, waits for flis approve.
+# guard:
+#   percent: 2
+#   rows: 100
+
 # cpr:
 #   layouts: {"110101": "A"}                    # opgavenr: layout A, A-UUID or B
 `

@@ -264,6 +264,7 @@ func (in *installation) closeDeps() (sinks.Deps, error) {
 		},
 		Writer: writerID(),
 		Build:  build(),
+		Guard:  in.cfg.guard(),
 	}, err
 }
 
