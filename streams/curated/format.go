@@ -58,6 +58,16 @@ func datasetOf(key string) (schemas.DatasetName, bool) {
 	return schemas.DatasetName(d), ok
 }
 
+// Split takes an entity's record apart: its dataset, and its value without the framing. Not ok for
+// what is no entity of ours.
+func Split(key string, value []byte) (d schemas.DatasetName, avro []byte, ok bool) {
+	d, ok = datasetOf(key)
+	if !ok || len(value) < frameBytes || value[0] != 0 {
+		return "", nil, false
+	}
+	return d, value[frameBytes:], true
+}
+
 // Headers are the values of the two headers.
 func (r *Record) Headers() (number, sequence []byte) {
 	return strconv.AppendInt(nil, r.Number, 10), strconv.AppendInt(nil, r.Sequence, 10)
