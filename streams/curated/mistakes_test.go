@@ -48,10 +48,14 @@ func mistakes() []mistake {
 		{
 			name: "marker before its records",
 			append: func(s *sim, l simLog, ctx context.Context, records []curated.Record) error {
-				if records[0].Key == curated.MarkerKey {
-					s.log.postpone(records[0])
+				err := l.Append(ctx, records)
+				all := s.log.All()
+				n := len(all)
+				if n > 1 && all[n-1].Key == curated.MarkerKey && all[n-2].Number == all[n-1].Number &&
+					all[n-2].Key != curated.MarkerKey {
+					s.log.SwapLast()
 				}
-				return l.Append(ctx, records)
+				return err
 			},
 		},
 		{
@@ -91,33 +95,26 @@ func mistakes() []mistake {
 		{
 			name: "records before the end of the log not read back",
 			read: func(s *sim, r *curated.Record) bool {
-				return r.Key == curated.MarkerKey || r.Offset < s.log.end-2
+				return r.Key == curated.MarkerKey || r.Offset < s.end()-2
 			},
 		},
 	}
 }
 
-// postpone puts a marker before the last record of its certificate.
-func (l *memoryLog) postpone(marker curated.Record) {
-	i := len(l.all) - 1
-	if i < 0 || len(l.held) == 0 || l.all[i].Number != marker.Number ||
-		l.all[i].Key == curated.MarkerKey || l.held[len(l.held)-1].Offset != l.all[i].Offset {
-		return
-	}
-	last := l.all[i]
-	l.all, l.held, l.end = l.all[:i], l.held[:len(l.held)-1], last.Offset
-	_ = l.Append(context.Background(), []curated.Record{marker, last})
+func (s *sim) end() int64 {
+	_, end, _ := s.log.Bounds(context.Background())
+	return end
 }
 
 func (s *sim) marked(n int64) bool {
-	return slices.ContainsFunc(s.log.all, func(r curated.Record) bool {
+	return slices.ContainsFunc(s.log.All(), func(r curated.Record) bool {
 		return r.Key == curated.MarkerKey && r.Number == n
 	})
 }
 
 // stale says whether a record comes after one of its key that is newer.
 func (s *sim) stale(r *curated.Record) bool {
-	return slices.ContainsFunc(s.log.all, func(o curated.Record) bool {
+	return slices.ContainsFunc(s.log.All(), func(o curated.Record) bool {
 		return o.Key == r.Key && o.Number > r.Number
 	})
 }

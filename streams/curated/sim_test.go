@@ -3,6 +3,7 @@ package curated_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flis-dk/flis/streams/curated"
+	"github.com/flis-dk/flis/streams/curated/curatedtest"
 )
 
 // sim is publishers and consumers over one log, one of them taking a step at a time. Every
@@ -19,7 +21,7 @@ import (
 type sim struct {
 	t      *testing.T
 	rand   *rand.Rand
-	log    *memoryLog
+	log    *curatedtest.Log
 	tables *memoryTables
 	actors []*actor
 	late   [][]curated.Record // sent, unanswered, and still to land
@@ -200,12 +202,13 @@ func (s *sim) alone(a *actor) bool {
 func (s *sim) judgeTopic(n int64) {
 	s.t.Helper()
 	s.counts["topics judged"]++
-	s.want(keyed(s.tables.at(n)), newest(s.log.held), "topic after certificate %d", n)
-	squeezed := &memoryLog{held: slices.Clone(s.log.held), end: s.log.end}
-	squeezed.compact(s.log.end, s.log.end)
-	s.want(keyed(s.tables.at(n)), newest(squeezed.held), "compacted topic after %d", n)
+	s.want(keyed(s.tables.at(n)), newest(s.log.Held()), "topic after certificate %d", n)
+	squeezed := curatedtest.NewLog("squeezed")
+	_ = squeezed.Append(context.Background(), s.log.Held())
+	squeezed.Compact(math.MaxInt64, math.MaxInt64)
+	s.want(keyed(s.tables.at(n)), newest(squeezed.Held()), "compacted topic after %d", n)
 	var marker int64
-	for _, r := range squeezed.held {
+	for _, r := range squeezed.Held() {
 		if r.Key == curated.MarkerKey {
 			marker = r.Number
 		}
@@ -273,12 +276,12 @@ func (s *sim) judgeCopy(c *curated.Consumer) {
 // judgeMarkers: of each marker ever written, everything of its certificate stood before it.
 func (s *sim) judgeMarkers() {
 	s.t.Helper()
-	for i, m := range s.log.all {
+	for i, m := range s.log.All() {
 		if m.Key != curated.MarkerKey {
 			continue
 		}
 		best := map[string]curated.Record{}
-		for _, r := range s.log.all[:i] {
+		for _, r := range s.log.All()[:i] {
 			if r.Key != curated.MarkerKey && r.Number <= m.Number && r.Number >= best[r.Key].Number {
 				best[r.Key] = r
 			}
@@ -339,7 +342,7 @@ func (s *sim) play(dirs [2]string) {
 			s.run(s.actors[s.rand.IntN(len(s.actors))])
 		}
 	}
-	s.end(dirs)
+	s.conclude(dirs)
 }
 
 // world is what happens beside: certificates, late records, compaction.
@@ -352,10 +355,10 @@ func (s *sim) world() {
 		_ = s.log.Append(context.Background(), s.late[i])
 		s.late = slices.Delete(s.late, i, i+1)
 	}
-	if s.rand.IntN(20) == 0 && s.log.end > 0 {
+	if _, end, _ := s.log.Bounds(context.Background()); s.rand.IntN(20) == 0 && end > 0 {
 		s.counts["compactions"]++
-		below := s.rand.Int64N(s.log.end + 1)
-		s.log.compact(below, s.rand.Int64N(below+1))
+		below := s.rand.Int64N(end + 1)
+		s.log.Compact(below, s.rand.Int64N(below+1))
 		s.naive()
 	}
 	if head := int64(len(s.tables.states)); s.rand.IntN(100) == 0 && head > s.tables.kept {
@@ -368,7 +371,7 @@ func (s *sim) world() {
 func (s *sim) naive() {
 	var marker int64
 	best := map[string]curated.Record{}
-	for _, r := range s.log.held {
+	for _, r := range s.log.Held() {
 		if r.Key == curated.MarkerKey {
 			marker = max(marker, r.Number)
 		} else if r.Number >= best[r.Key].Number {
@@ -385,7 +388,7 @@ func (s *sim) naive() {
 		}
 	}
 	want := fmt.Sprint(keyed(s.tables.at(marker)))
-	if fmt.Sprint(newest(s.log.held)) != want {
+	if fmt.Sprint(newest(s.log.Held())) != want {
 		s.counts["wrong by order"]++
 	}
 	if fmt.Sprint(newest(records)) != want {
@@ -393,9 +396,9 @@ func (s *sim) naive() {
 	}
 }
 
-// end lets everything that is under way happen, and then one publisher and the consumers work in
+// conclude lets everything that is under way happen, and then one publisher and the consumers work in
 // peace: the topic and every copy must be the newest tables.
-func (s *sim) end(dirs [2]string) {
+func (s *sim) conclude(dirs [2]string) {
 	for range 50_000 {
 		if len(s.actors) == 0 || s.fault != "" {
 			break
@@ -423,7 +426,7 @@ func (s *sim) end(dirs [2]string) {
 	s.judgeTopic(head)
 	s.judgeMarkers()
 	if s.rand.IntN(2) == 0 {
-		s.log.compact(s.log.end, s.log.end)
+		s.log.Compact(math.MaxInt64, math.MaxInt64)
 	}
 	for _, dir := range dirs {
 		c := s.start("consumer", s.follow(dir))
@@ -437,7 +440,7 @@ func (s *sim) end(dirs [2]string) {
 // playSeed gives what is wrong, "" = nothing.
 func playSeed(t *testing.T, seed uint64, m mistake, counts map[string]int) string {
 	t.Helper()
-	s := &sim{t: t, rand: rand.New(rand.NewPCG(seed, 0)), log: newMemoryLog(),
+	s := &sim{t: t, rand: rand.New(rand.NewPCG(seed, 0)), log: curatedtest.NewLog("topic"),
 		tables: &memoryTables{}, mistake: m, counts: counts}
 	s.play([2]string{t.TempDir(), t.TempDir()})
 	counts["claims"] += s.claims

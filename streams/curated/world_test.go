@@ -27,54 +27,6 @@ var (
 	}
 )
 
-// memoryLog is a compacted topic. all is what was ever written, held what compaction left.
-type memoryLog struct {
-	id        string
-	held, all []curated.Record
-	end       int64
-}
-
-func newMemoryLog() *memoryLog { return &memoryLog{id: "topic-1"} }
-
-func (l *memoryLog) ID() string { return l.id }
-
-func (l *memoryLog) Bounds(context.Context) (int64, int64, error) { return 0, l.end, nil }
-
-func (l *memoryLog) Read(_ context.Context, from, to int64, fn func(*curated.Record) error) error {
-	for _, r := range slices.Clone(l.held) {
-		if r.Offset < from || r.Offset >= to {
-			continue
-		}
-		if err := fn(&r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *memoryLog) Append(_ context.Context, records []curated.Record) error {
-	for _, r := range records {
-		r.Offset, r.Value = l.end, slices.Clone(r.Value)
-		l.end++
-		l.held, l.all = append(l.held, r), append(l.all, r)
-	}
-	return nil
-}
-
-// compact removes, below an offset, what a later record below it follows, and null values below
-// another.
-func (l *memoryLog) compact(below, nulls int64) {
-	last := map[string]int64{}
-	for _, r := range l.held {
-		if r.Offset < below {
-			last[r.Key] = r.Offset
-		}
-	}
-	l.held = slices.DeleteFunc(l.held, func(r curated.Record) bool {
-		return r.Offset < below && (last[r.Key] != r.Offset || r.Value == nil && r.Offset < nulls)
-	})
-}
-
 // newest is what a reader of the whole log makes of it by the last record of each key.
 func newest(records []curated.Record) map[string]string {
 	got := map[string]string{}
