@@ -25,7 +25,8 @@ const timelineNamespace = "dk.flis.kurateret."
 func standardColumns() []schemas.Column {
 	return []schemas.Column{
 		{Name: "gyldig_fra", Type: schemas.Date, Doc: "første dag"},
-		{Name: "gyldig_til", Type: schemas.Date, Nullable: true, Doc: "dagen efter den sidste; null = åben"},
+		{Name: "gyldig_til", Type: schemas.Date, Nullable: true,
+			Doc: "dagen efter den sidste; null = åben"},
 		{Name: "kilde_registreret", Type: schemas.Timestamp, Doc: "hvornår kilden vidste det"},
 		{Name: "registreret_fra", Type: schemas.Date, Doc: "leverancen der først havde rækken"},
 		{Name: "kilde_system", Type: schemas.String, Doc: "kildesystem"},

@@ -59,6 +59,19 @@ func mistakes() []mistake {
 			},
 		},
 		{
+			name: "more proven than was read back",
+			append: func(s *sim, l simLog, ctx context.Context, records []curated.Record) error {
+				if m, err := curated.ParseMarker(records[0].Value); err == nil &&
+					records[0].Key == curated.MarkerKey {
+					m.Proven = s.end()
+					r := records[0]
+					r.Value = append(slices.Clone(r.Value[:5]), m.Avro()...)
+					records = []curated.Record{r}
+				}
+				return l.Append(ctx, records)
+			},
+		},
+		{
 			name: "null value forgotten",
 			append: func(_ *sim, l simLog, ctx context.Context, records []curated.Record) error {
 				return l.Append(ctx, slices.DeleteFunc(slices.Clone(records),

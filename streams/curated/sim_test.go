@@ -273,16 +273,21 @@ func (s *sim) judgeCopy(c *curated.Consumer) {
 	s.want(keyed(s.tables.at(n)), got, "copy of certificate %d", n)
 }
 
-// judgeMarkers: of each marker ever written, everything of its certificate stood before it.
+// judgeMarkers: of each marker ever written, everything of its certificate stood before it. What an
+// older publisher wrote while the marker was under way, behind the proven part, is set aside: it is
+// what the digest is for.
 func (s *sim) judgeMarkers() {
 	s.t.Helper()
 	for i, m := range s.log.All() {
 		if m.Key != curated.MarkerKey {
 			continue
 		}
+		told, err := curated.ParseMarker(m.Value)
+		require.NoError(s.t, err)
 		best := map[string]curated.Record{}
 		for _, r := range s.log.All()[:i] {
-			if r.Key != curated.MarkerKey && r.Number <= m.Number && r.Number >= best[r.Key].Number {
+			sound := r.Number == m.Number || r.Number < m.Number && r.Offset < told.Proven
+			if r.Key != curated.MarkerKey && sound && r.Number >= best[r.Key].Number {
 				best[r.Key] = r
 			}
 		}
