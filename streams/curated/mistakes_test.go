@@ -2,6 +2,7 @@ package curated_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -48,14 +49,10 @@ func mistakes() []mistake {
 		{
 			name: "marker before its records",
 			append: func(s *sim, l simLog, ctx context.Context, records []curated.Record) error {
-				err := l.Append(ctx, records)
-				all := s.log.All()
-				n := len(all)
-				if n > 1 && all[n-1].Key == curated.MarkerKey && all[n-2].Number == all[n-1].Number &&
-					all[n-2].Key != curated.MarkerKey {
-					s.log.SwapLast()
+				if early := s.early(records[0]); early != nil {
+					records = append([]curated.Record{*early}, records...)
 				}
-				return err
+				return l.Append(ctx, records)
 			},
 		},
 		{
@@ -112,6 +109,24 @@ func mistakes() []mistake {
 			},
 		},
 	}
+}
+
+// early is the marker of the record's certificate, as a publisher would make it before it writes;
+// nil where there is one already, or none to make it of.
+func (s *sim) early(r curated.Record) *curated.Record {
+	if r.Key == curated.MarkerKey || s.marked(r.Number) {
+		return nil
+	}
+	for _, old := range s.log.All() {
+		m, err := curated.ParseMarker(old.Value)
+		if err != nil || old.Key != curated.MarkerKey {
+			continue
+		}
+		m.Number, m.Proven, m.Certificate.Hash = r.Number, s.end(), fmt.Sprintf("hash-%d", r.Number)
+		old.Number, old.Value = r.Number, append(slices.Clone(old.Value[:5]), m.Avro()...)
+		return &old
+	}
+	return nil
 }
 
 func (s *sim) end() int64 {

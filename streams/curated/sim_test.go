@@ -274,30 +274,49 @@ func (s *sim) judgeCopy(c *curated.Consumer) {
 }
 
 // judgeMarkers: of each marker ever written, everything of its certificate stood before it. What an
-// older publisher wrote while the marker was under way, behind the proven part, is set aside: it is
-// what the digest is for.
+// older publisher wrote while the marker was under way, behind the proven part, may be set aside: it
+// is what the digest is for.
 func (s *sim) judgeMarkers() {
 	s.t.Helper()
-	for i, m := range s.log.All() {
+	all := s.log.All()
+	for i, m := range all {
 		if m.Key != curated.MarkerKey {
 			continue
 		}
 		told, err := curated.ParseMarker(m.Value)
 		require.NoError(s.t, err)
-		best := map[string]curated.Record{}
-		for _, r := range s.log.All()[:i] {
-			sound := r.Number == m.Number || r.Number < m.Number && r.Offset < told.Proven
-			if r.Key != curated.MarkerKey && sound && r.Number >= best[r.Key].Number {
-				best[r.Key] = r
+		whole, sound := upTo(all[:i], m.Number, math.MaxInt64), upTo(all[:i], m.Number, told.Proven)
+		want := keyed(s.tables.at(m.Number))
+		for _, got := range []map[string]string{whole, sound} {
+			for k := range got {
+				if whole[k] != want[k] && sound[k] != want[k] {
+					s.broken("before the marker of %d, %s: want %q, got %q or %q", m.Number, k, want[k],
+						whole[k], sound[k])
+				}
 			}
 		}
-		var records []curated.Record
-		for _, r := range best {
-			records = append(records, r)
+		for k := range want {
+			if whole[k] == "" && sound[k] == "" {
+				s.broken("before the marker of %d, %s is missing", m.Number, k)
+			}
 		}
-		s.want(keyed(s.tables.at(m.Number)), newest(records), "what stands before the marker of %d",
-			m.Number)
 	}
+}
+
+// upTo is what records say by certificate n; those of earlier ones count only below an offset.
+func upTo(records []curated.Record, n, below int64) map[string]string {
+	best := map[string]curated.Record{}
+	for _, r := range records {
+		counts := r.Number == n || r.Number < n && r.Offset < below
+		if r.Key != curated.MarkerKey && counts && r.Number >= best[r.Key].Number {
+			best[r.Key] = r
+		}
+	}
+	var last []curated.Record
+	for _, r := range best {
+		last = append(last, r)
+	}
+	return newest(last)
 }
 
 func (s *sim) want(want, got any, what string, args ...any) {

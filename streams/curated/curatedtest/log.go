@@ -88,16 +88,3 @@ func (l *Log) Compact(below, nulls int64) {
 		return r.Offset < below && (last[r.Key] != r.Offset || r.Value == nil && r.Offset < nulls)
 	})
 }
-
-// SwapLast exchanges the last two records, as a publisher would have written them that puts its
-// marker before the last record of its certificate; a planted mistake.
-func (l *Log) SwapLast() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, s := range [][]curated.Record{l.held, l.all} {
-		if n := len(s); n > 1 && s[n-2].Offset == l.end-2 {
-			s[n-2], s[n-1] = s[n-1], s[n-2]
-			s[n-2].Offset, s[n-1].Offset = l.end-2, l.end-1
-		}
-	}
-}
