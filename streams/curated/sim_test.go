@@ -41,6 +41,7 @@ type actor struct {
 	parked chan bool // true = waits for its turn, false = has ended
 	dead   bool
 	ended  bool
+	seen   int64 // end of the log, as it last asked
 	err    error
 }
 
@@ -97,7 +98,9 @@ func (l simLog) Bounds(ctx context.Context) (int64, int64, error) {
 	if err := l.step(); err != nil {
 		return 0, 0, err
 	}
-	return l.sim.log.Bounds(ctx)
+	first, end, err := l.sim.log.Bounds(ctx)
+	l.seen = end
+	return first, end, err
 }
 
 func (l simLog) Read(ctx context.Context, from, to int64,
@@ -185,7 +188,7 @@ func (s *sim) publish(ctx context.Context, a *actor) error {
 		Key: theKey, Schemas: theIDs, MarkerID: 9}
 	r, err := p.Run(ctx)
 	s.counts["repaired"] += int(r.Repaired)
-	if err == nil && r.Number > 0 && s.alone(a) {
+	if _, end, _ := s.log.Bounds(ctx); err == nil && r.Number > 0 && s.alone(a) && end == a.seen {
 		s.judgeTopic(r.Number)
 	}
 	return err
