@@ -52,7 +52,20 @@ func caughtUp(t *testing.T, dir, copies string, u schemas.Unit, datasets []strin
 		if !strings.HasPrefix(d, a+".") {
 			continue
 		}
-		out := mustFlis(t, "follow", k, a, "--copy", copied, "--dir", dir, "--print", d, "--format", "json")
+		out := mustFlis(
+			t,
+			"follow",
+			k,
+			a,
+			"--copy",
+			copied,
+			"--dir",
+			dir,
+			"--print",
+			d,
+			"--format",
+			"json",
+		)
 		require.Equal(t, sortedRows(t, mustFlis(t, "show", k, d, "--dir", dir, "--format", "json")),
 			sortedRows(t, out), "%s %s", k, d)
 	}
@@ -128,8 +141,20 @@ func killSome(t *testing.T, dir, copies string, after []time.Duration) {
 	verbs := [][]string{
 		{"run", "--once"},
 		{"publish"},
-		{"follow", string(u[0].Kommune), string(u[0].Area), "--copy", filepath.Join(copies, "0101borger")},
-		{"follow", string(u[1].Kommune), string(u[1].Area), "--copy", filepath.Join(copies, "0751aeldre")},
+		{
+			"follow",
+			string(u[0].Kommune),
+			string(u[0].Area),
+			"--copy",
+			filepath.Join(copies, "0101borger"),
+		},
+		{
+			"follow",
+			string(u[1].Kommune),
+			string(u[1].Area),
+			"--copy",
+			filepath.Join(copies, "0751aeldre"),
+		},
 	}
 	for i, verb := range verbs {
 		c := exec.CommandContext(context.WithoutCancel(t.Context()), path,
