@@ -119,7 +119,8 @@ func followKilled(t *testing.T, dir string, s *scenario.Story) {
 		feedDay(t, dir, d)
 		for range 4 {
 			after := func() time.Duration { return time.Duration(20+r.IntN(600)) * time.Millisecond }
-			killSome(t, dir, copies, []time.Duration{after(), after(), after(), after()})
+			run := [][]string{{"run", "--once"}, {"run"}}[r.IntN(2)]
+			killSome(t, dir, copies, run, []time.Duration{after(), after(), after(), after()})
 		}
 		mustFlis(t, "run", "--once", "--dir", dir)
 		for _, u := range followedUnits {
@@ -133,13 +134,13 @@ func followKilled(t *testing.T, dir string, s *scenario.Story) {
 }
 
 // killSome starts two publishers and two consumers and kills each after a while of its own.
-func killSome(t *testing.T, dir, copies string, after []time.Duration) {
+func killSome(t *testing.T, dir, copies string, run []string, after []time.Duration) {
 	t.Helper()
 	path, err := binary()
 	require.NoError(t, err)
 	u := followedUnits
 	verbs := [][]string{
-		{"run", "--once"},
+		run,
 		{"publish"},
 		{
 			"follow",

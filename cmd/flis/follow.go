@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/flis-dk/flis/cmd/flis/topictables"
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/schemas/avro"
 	"github.com/flis-dk/flis/sinks"
@@ -250,7 +251,7 @@ func (in *installation) printCopy(u schemas.Unit, f followFlags) error {
 			return nil
 		}
 		return line.Read(avroBytes, func(row []avro.Value) error {
-			return w.row(cellsOf(u.Kommune, row))
+			return w.row(topictables.Cells(u.Kommune, row))
 		})
 	})
 	if err != nil {

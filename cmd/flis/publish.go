@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/flis-dk/flis/cmd/flis/topictables"
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/schemas/avro"
 	"github.com/flis-dk/flis/sinks"
@@ -152,6 +153,10 @@ func (in *installation) publishUnit(ctx context.Context, cl *cluster, u schemas.
 	return nil
 }
 
+func (in *installation) openTables(u schemas.Unit) (*topictables.Tables, error) {
+	return topictables.Open(in.delivered, u, in.datasets, in.cfg.Dir)
+}
+
 const publishedEvery = 100_000
 
 func (in *installation) publisherOf(ctx context.Context, cl *cluster, u schemas.Unit) (
@@ -188,10 +193,10 @@ const (
 )
 
 // curatedSchemas registers the schemas of a unit's topic.
-func (in *installation) curatedSchemas(ctx context.Context, t *unitTables) (
+func (in *installation) curatedSchemas(ctx context.Context, t *topictables.Tables) (
 	map[schemas.DatasetName]curated.Schema, uint32, error) {
 	ids := map[schemas.DatasetName]curated.Schema{}
-	for name, line := range t.lines {
+	for name, line := range t.Lines {
 		id, err := in.registry.Register(ctx, line.Subject(), line.Schema.JSON)
 		if err != nil {
 			return nil, 0, err

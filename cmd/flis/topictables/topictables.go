@@ -1,4 +1,9 @@
-package main
+// Package topictables is the delivered tables of one unit as curated topics publish them: changes
+// between certificates, entity by entity, each timeline in Avro.
+//
+//	t, err := topictables.Open(delivered, unit, datasets, scratch)
+//	p := curated.Publisher{Unit: unit, Tables: t, …}
+package topictables
 
 import (
 	"context"
@@ -14,12 +19,14 @@ import (
 	"github.com/flis-dk/flis/streams/curated"
 )
 
-// unitTables is the delivered tables of a unit as curated knows them. For one goroutine.
-type unitTables struct {
+// Tables implements curated.Tables. For one goroutine.
+type Tables struct {
+	// Lines are the codecs of the datasets of the unit's area.
+	Lines map[schemas.DatasetName]*avro.Timeline
+
 	delivered store.Store
 	unit      schemas.Unit
-	datasets  []*schemas.Dataset // of the area, in order of name
-	lines     map[schemas.DatasetName]*avro.Timeline
+	datasets  []*schemas.Dataset // in order of name
 	scratch   string
 	at        map[int64]*sinks.Certificate // the last few that were read
 
@@ -27,25 +34,27 @@ type unitTables struct {
 	before, after []byte
 }
 
-// openTables gives the tables of a unit, and the schemas of their timelines.
-func (in *installation) openTables(u schemas.Unit) (*unitTables, error) {
-	t := &unitTables{delivered: in.delivered, unit: u, scratch: in.cfg.Dir,
-		lines: map[schemas.DatasetName]*avro.Timeline{}, at: map[int64]*sinks.Certificate{}}
-	for _, name := range slices.Sorted(maps.Keys(in.datasets)) {
+// Open does no reading. scratch is a folder for what a sort does not hold in memory, "" = the
+// system's.
+func Open(delivered store.Store, u schemas.Unit,
+	datasets map[schemas.DatasetName]*schemas.Dataset, scratch string) (*Tables, error) {
+	t := &Tables{delivered: delivered, unit: u, scratch: scratch,
+		Lines: map[schemas.DatasetName]*avro.Timeline{}, at: map[int64]*sinks.Certificate{}}
+	for _, name := range slices.Sorted(maps.Keys(datasets)) {
 		if name.Area() != u.Area {
 			continue
 		}
-		line, err := avro.NewTimeline(in.datasets[name])
+		line, err := avro.NewTimeline(datasets[name])
 		if err != nil {
 			return nil, err
 		}
-		t.datasets, t.lines[name] = append(t.datasets, in.datasets[name]), line
+		t.datasets, t.Lines[name] = append(t.datasets, datasets[name]), line
 	}
 	return t, nil
 }
 
 // Head implements curated.Tables.
-func (t *unitTables) Head(ctx context.Context) (int64, error) {
+func (t *Tables) Head(ctx context.Context) (int64, error) {
 	c, err := sinks.Head(ctx, t.delivered, t.unit)
 	if err != nil || c == nil {
 		return 0, err
@@ -57,7 +66,7 @@ func (t *unitTables) Head(ctx context.Context) (int64, error) {
 // certificatesKept is how many certificates are kept in memory: those of one publication.
 const certificatesKept = 4
 
-func (t *unitTables) keep(c *sinks.Certificate) {
+func (t *Tables) keep(c *sinks.Certificate) {
 	if len(t.at) >= certificatesKept {
 		clear(t.at)
 	}
@@ -65,7 +74,7 @@ func (t *unitTables) keep(c *sinks.Certificate) {
 }
 
 // certificate is nil for number 0.
-func (t *unitTables) certificate(ctx context.Context, n int64) (*sinks.Certificate, error) {
+func (t *Tables) certificate(ctx context.Context, n int64) (*sinks.Certificate, error) {
 	if n == 0 || t.at[n] != nil {
 		return t.at[n], nil
 	}
@@ -77,7 +86,7 @@ func (t *unitTables) certificate(ctx context.Context, n int64) (*sinks.Certifica
 }
 
 // Certificate implements curated.Tables.
-func (t *unitTables) Certificate(ctx context.Context, n int64) (curated.Certificate, error) {
+func (t *Tables) Certificate(ctx context.Context, n int64) (curated.Certificate, error) {
 	c, err := t.certificate(ctx, n)
 	if err != nil {
 		return curated.Certificate{}, err
@@ -86,7 +95,7 @@ func (t *unitTables) Certificate(ctx context.Context, n int64) (curated.Certific
 }
 
 // Changes implements curated.Tables.
-func (t *unitTables) Changes(ctx context.Context, from, to int64,
+func (t *Tables) Changes(ctx context.Context, from, to int64,
 	fn func(*curated.Change) error) error {
 	before, err := t.certificate(ctx, from)
 	if err != nil {
@@ -115,7 +124,7 @@ func (t *unitTables) Changes(ctx context.Context, from, to int64,
 	return nil
 }
 
-func (t *unitTables) change(name schemas.DatasetName, e *sinks.EntityChange) (*curated.Change,
+func (t *Tables) change(name schemas.DatasetName, e *sinks.EntityChange) (*curated.Change,
 	error) {
 	c := &curated.Change{Dataset: name, Key: e.Key}
 	var err error
@@ -135,7 +144,7 @@ func (t *unitTables) change(name schemas.DatasetName, e *sinks.EntityChange) (*c
 }
 
 // timeline writes rows of a table as a timeline.
-func (t *unitTables) timeline(dst []byte, name schemas.DatasetName, rows [][]sinks.Cell) ([]byte,
+func (t *Tables) timeline(dst []byte, name schemas.DatasetName, rows [][]sinks.Cell) ([]byte,
 	error) {
 	if len(rows) == 0 {
 		return dst, nil
@@ -144,7 +153,7 @@ func (t *unitTables) timeline(dst []byte, name schemas.DatasetName, rows [][]sin
 	for _, cells := range rows {
 		t.rows = append(t.rows, valuesOf(cells))
 	}
-	dst, err := t.lines[name].Append(dst, t.rows)
+	dst, err := t.Lines[name].Append(dst, t.rows)
 	if err != nil {
 		err = fmt.Errorf("dataset %s: %w", name, err)
 	}
@@ -166,8 +175,8 @@ func valuesOf(cells []sinks.Cell) []avro.Value {
 	return values
 }
 
-// cellsOf is valuesOf the other way round.
-func cellsOf(k schemas.Kommunekode, row []avro.Value) []sinks.Cell {
+// Cells are the cells of the delivered row that a row of a timeline was made of.
+func Cells(k schemas.Kommunekode, row []avro.Value) []sinks.Cell {
 	cells := []sinks.Cell{{Text: string(k)}}
 	for i, v := range row {
 		if i == len(row)+1-goneFromEnd {
