@@ -66,6 +66,7 @@ type publication struct {
 	*Publisher
 	report Report
 	base   *Marker // what the topic is known to hold; Number 0 = nothing is known
+	beyond int64   // the greatest number that was read in the topic
 
 	number   int64 // of the certificate that is being written
 	sequence int64
@@ -109,7 +110,7 @@ func (r *publication) turn(ctx context.Context) (done bool, err error) {
 	if r.base.Number == head {
 		err = r.settle(ctx, head, r.base.digests(), false)
 		r.report.Number = head
-		return err == nil && r.base.Number == head, err
+		return err == nil && r.base.Number == head && r.beyond <= head, err
 	}
 	if r.base.Number > 0 && !r.sameForm() {
 		return false, r.forget(ctx)
@@ -132,9 +133,8 @@ func (r *publication) turn(ctx context.Context) (done bool, err error) {
 func (r *publication) checkBase(ctx context.Context, head int64) error {
 	const mend = "the certificates were restored from an older copy, or the topic is another " +
 		"installation's; bring the certificates back, or delete the topic: it is made anew"
-	if r.base.Number > head {
-		return fmt.Errorf("its topic holds certificate %d, and the newest is %d: %s", r.base.Number,
-			head, mend)
+	if n := max(r.base.Number, r.beyond); n > head {
+		return fmt.Errorf("its topic holds certificate %d, and the newest is %d: %s", n, head, mend)
 	}
 	if r.base.Number == 0 {
 		return nil
@@ -247,6 +247,7 @@ func (r *publication) settle(ctx context.Context, n int64, sums digests, mark bo
 		if err := t.read(ctx, r.Log); err != nil {
 			return err
 		}
+		r.beyond = max(r.beyond, t.beyond)
 		switch {
 		case t.newer != nil:
 			r.base = t.newer
@@ -347,6 +348,7 @@ type tail struct {
 	// stale are the keys whose last record is of an earlier certificate, or not ours
 	stale  map[keyHash]struct{}
 	ahead  int64   // offset of the first record of a later certificate
+	beyond int64   // the greatest number of a record
 	marked int64   // number of the last marker; 0 = it is none
 	last   *Marker // the last marker
 	newer  *Marker // the greatest of a later certificate
@@ -371,6 +373,7 @@ func (t *tail) read(ctx context.Context, log Log) error {
 }
 
 func (t *tail) take(r *Record) error {
+	t.beyond = max(t.beyond, r.Number)
 	if r.Number > t.number {
 		t.ahead = min(t.ahead, r.Offset)
 	}
