@@ -87,7 +87,7 @@ func (in *installation) runOnce(ctx context.Context, cl *cluster) error {
 	if err != nil {
 		return err
 	}
-	return in.publish(ctx, cl, units)
+	return in.publish(ctx, cl, units, nil)
 }
 
 // runOn normalises, closes and publishes side by side until ctx ends or one of them fails.
