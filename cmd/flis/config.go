@@ -38,7 +38,9 @@ type config struct {
 		Percent int64 `yaml:"percent" mapstructure:"percent"`
 		Rows    int64 `yaml:"rows" mapstructure:"rows"`
 	} `yaml:"guard" mapstructure:"guard"`
-	CPR struct {
+	// who has a curated topic; units that are in no entry have none
+	Subscriptions []subscription `yaml:"abonnementer" mapstructure:"abonnementer"`
+	CPR           struct {
 		Layouts map[string]string `yaml:"layouts" mapstructure:"layouts"`
 	} `yaml:"cpr" mapstructure:"cpr"`
 }

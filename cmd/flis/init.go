@@ -140,6 +140,10 @@ key: noegle
 #   percent: 2
 #   rows: 100
 
+# Who has a curated topic, kommune.<code>.<area>.v1; none: no topic is made.
+# abonnementer:
+#   - {kommune: "0101", omraade: borger}        # "alle": every municipality with an agreement
+
 # cpr:
 #   layouts: {"110101": "A"}                    # opgavenr: layout A, A-UUID or B
 `
