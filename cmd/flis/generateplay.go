@@ -49,24 +49,19 @@ func playDenmark(c *cobra.Command, dir string, judge bool) error {
 	for day, last := plan[0].Day, plan[len(plan)-1].Day; day <= last; day++ {
 		began := time.Now()
 		now = day.Midnight().Time().Add(feedHour * time.Hour)
-		for _, s := range plan {
-			if s.Day != day {
-				continue
-			}
-			err := in.feedFiles(c.Context(), cl, s.System, []string{s.Path}, feedFlags{layout: s.Layout})
-			var code *exitError
-			if err != nil && !(errors.As(err, &code) && code.code == exitBad) {
-				return err
-			}
+		if err := in.feedPlan(c.Context(), cl, plan, day); err != nil {
+			return err
 		}
 		now = now.Add(closeAfter)
 		if err := in.normaliseAll(c.Context(), cl, true); err != nil {
 			return err
 		}
+		fed := time.Since(began).Seconds()
 		if err := in.closeRound(c.Context(), closer, nil); err != nil {
 			return err
 		}
-		c.Printf("%s fed, normalised and closed in %.1f s\n", day, time.Since(began).Seconds())
+		c.Printf("%s fed and normalised in %.1f s, closed in %.1f s\n", day, fed,
+			time.Since(began).Seconds()-fed)
 		if judge {
 			n, err := in.judge(c, dir, day, in.delivered)
 			if err != nil {
@@ -77,6 +72,22 @@ func playDenmark(c *cobra.Command, dir string, judge bool) error {
 	}
 	if wrong > 0 {
 		return badRecords()
+	}
+	return nil
+}
+
+// feedPlan feeds what arrives on a day. Records that will be parked are part of the plan.
+func (in *installation) feedPlan(ctx context.Context, cl *cluster, plan []generate.Step,
+	day schemas.Day) error {
+	for _, s := range plan {
+		if s.Day != day {
+			continue
+		}
+		err := in.feedFiles(ctx, cl, s.System, []string{s.Path}, feedFlags{layout: s.Layout})
+		var code *exitError
+		if err != nil && !(errors.As(err, &code) && code.code == exitBad) {
+			return err
+		}
 	}
 	return nil
 }
@@ -152,22 +163,33 @@ const shownRows = 5
 func (in *installation) judge(c *cobra.Command, dir string, day schemas.Day,
 	delivered store.Store) (int, error) {
 	j := generate.NewJudge()
-	if err := in.hear(c.Context(), j, dir, day, delivered, nil); err != nil {
+	uneven, err := in.hear(c.Context(), j, dir, day, delivered, nil)
+	if err != nil {
 		return 0, err
 	}
 	wrong := j.Differences()
-	c.Printf("%s: %d true rows compared, %d tables differ\n", day, j.Rows(), len(wrong))
-	if len(wrong) == 0 {
-		return 0, nil
+	c.Printf("%s: %d true rows compared, %d tables differ; flows are not the change of the stock on "+
+		"%d days\n", day, j.Rows(), len(wrong), len(uneven))
+	for _, day := range uneven[:min(shownRows, len(uneven))] {
+		c.Printf("  population of %s\n", day)
 	}
+	if len(wrong) == 0 {
+		return len(uneven), nil
+	}
+	return len(wrong) + len(uneven), in.explainDifferences(c, dir, day, delivered, wrong)
+}
+
+// explainDifferences hears the tables that differ again, and names the first rows of each.
+func (in *installation) explainDifferences(c *cobra.Command, dir string, day schemas.Day,
+	delivered store.Store, wrong []generate.Difference) error {
 	again := generate.NewJudge()
 	only := map[schemas.Unit]bool{}
 	for _, d := range wrong {
 		again.Look(d.TableName)
 		only[schemas.Unit{Kommune: d.Kommune, Area: d.Dataset.Area()}] = true
 	}
-	if err := in.hear(c.Context(), again, dir, day, delivered, only); err != nil {
-		return 0, err
+	if _, err := in.hear(c.Context(), again, dir, day, delivered, only); err != nil {
+		return err
 	}
 	for _, d := range again.Differences() {
 		if len(d.Missing)+len(d.Excess) == 0 {
@@ -181,38 +203,42 @@ func (in *installation) judge(c *cobra.Command, dir string, day schemas.Day,
 			c.Printf("    delivered, not true %d of %d: %s\n", i+1, len(d.Excess), r)
 		}
 	}
-	return len(wrong), nil
+	return nil
 }
 
-// hear gives a judge both sides; only: units, nil for all.
+// hear gives a judge both sides; only: units, nil for all. It gives the days, of each municipality,
+// on which the delivered flows are not the change of the delivered stock.
 func (in *installation) hear(ctx context.Context, j *generate.Judge, dir string, day schemas.Day,
-	delivered store.Store, only map[schemas.Unit]bool) error {
-	err := generate.Truth(dir, generate.Known, day, func(r generate.Row) error {
+	delivered store.Store, only map[schemas.Unit]bool) (uneven []string, err error) {
+	err = generate.Truth(dir, generate.Known, day, func(r generate.Row) error {
 		if only == nil || only[schemas.Unit{Kommune: r.Kommune, Area: r.Dataset.Area()}] {
 			j.True(r)
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	for _, ds := range in.datasets {
-		for _, k := range in.lists.Municipalities() {
+	for _, k := range in.lists.Municipalities() {
+		population := generate.NewPopulation()
+		for _, ds := range in.datasets {
 			u := schemas.Unit{Kommune: k, Area: ds.Name.Area()}
-			if only != nil && !only[u] {
+			if err != nil || only != nil && !only[u] {
 				continue
 			}
-			err := sinks.ReadRows(ctx, delivered, ds, u, sinks.ReadOptions{Table: sinks.OnlyCurrent},
+			err = sinks.ReadRows(ctx, delivered, ds, u, sinks.ReadOptions{Table: sinks.OnlyCurrent},
 				func(cells []sinks.Cell) error {
-					j.Delivered(truthRow(ds, k, cells))
+					r := truthRow(ds, k, cells)
+					j.Delivered(r)
+					population.Take(&r)
 					return nil
 				})
-			if err != nil && !errors.Is(err, sinks.ErrNoCertificate) {
-				return err
+			if errors.Is(err, sinks.ErrNoCertificate) {
+				err = nil
 			}
 		}
+		for _, d := range population.Wrong() {
+			uneven = append(uneven, fmt.Sprintf("%s on %s", k, d))
+		}
 	}
-	return nil
+	return uneven, err
 }
 
 // truthRow is a delivered row in the form of the truth.

@@ -8,8 +8,7 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// Options says what is generated; the same options give the same files, and the same first days
-// whatever Days is.
+// Options says what is generated; the same options give the same files.
 type Options struct {
 	Dir            string
 	Seed           uint64
@@ -35,7 +34,7 @@ func (o *Options) last() schemas.Day { return o.From + schemas.Day(o.Days) - 1 }
 const (
 	householdSize = 2.13
 	oldShare      = 0.197 // of persons, 67 years and more
-	perChange     = 1.75  // persons that one change concerns
+	perChange     = 2.05  // persons that one change concerns
 )
 
 // ErrOptions: what was asked for cannot be; compare with errors.Is.

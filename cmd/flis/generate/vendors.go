@@ -72,14 +72,15 @@ func (m market) owner(k schemas.Kommunekode, day schemas.Day) owned {
 // agreements is the installation's agreements file.
 func (m market) agreements() string {
 	var b strings.Builder
-	b.WriteString("# Who speaks for whom in this generated Denmark.\nformat: 1\naftaler:\n" +
-		"  - {kommune: alle, omraade: borger, system: cpr, bevis: fil, leverer: hverdage}\n")
+	b.WriteString("# Who speaks for whom in this generated Denmark.\nformat: 1\naftaler:\n")
 	var codes []schemas.Kommunekode
 	for k := range m {
 		codes = append(codes, k)
 	}
 	slices.Sort(codes)
 	for _, k := range codes {
+		fmt.Fprintf(&b, "  - {kommune: %q, omraade: borger, system: cpr, bevis: fil, "+
+			"leverer: hverdage}\n", string(k))
 		for _, a := range m[k] {
 			when := ""
 			if a.from != schemas.Always {
