@@ -47,7 +47,10 @@ func (s *settler) plot(h *household, rate float64, last schemas.Day, quiet bool)
 	day := s.first
 	if h.arrives != schemas.Always {
 		day = h.arrives
-		p.add(&change{happened: day, event: "A05", who: p.slots(func(*life) bool { return true })}, p.delay())
+		p.add(
+			&change{happened: day, event: "A05", who: p.slots(func(*life) bool { return true })},
+			p.delay(),
+		)
 	}
 	for !p.finished {
 		day += 1 + p.wait()
@@ -77,10 +80,8 @@ func (p *plotter) delay() schemas.Day {
 
 // add plans the change: the world has it at once.
 func (p *plotter) add(c *change, delay schemas.Day) {
-	c.known = c.happened + delay
-	if c.known < p.known {
-		c.known = p.known
-	}
+	// What happens is news for the second file and those after.
+	c.known = max(c.happened+delay, p.known, p.first+1)
 	p.known = max(p.known, c.known)
 	p.floor, p.plain = p.known, false
 	p.h.changes = append(p.h.changes, *c)
