@@ -108,8 +108,8 @@ func (p *plotter) slots(want func(*life) bool) []int {
 // happen does one thing that can happen, most often a move.
 func (p *plotter) happen(day schemas.Day) {
 	things := []func(schemas.Day) bool{p.birth, p.death, p.emigrate, p.comeBack, p.disappear,
-		p.marry, p.divorce, p.naturalise, p.protect, p.renumber, p.mistake, p.misdate}
-	weights := []int{9, 9, 6, 12, 3, 6, 6, 4, 8, 4, 5, 4}
+		p.marry, p.divorce, p.naturalise, p.protect, p.renumber, p.mistake, p.misdate, p.deathAway}
+	weights := []int{9, 9, 6, 12, 3, 6, 6, 4, 8, 4, 5, 4, 6}
 	if p.r.chance(2) && things[p.r.pick(weights)](day) {
 		return
 	}
