@@ -78,6 +78,9 @@ func (d *denmark) settle(household int) schemas.Kommunekode {
 	return d.at(u)
 }
 
+// nearCodes is how far apart in the list neighbours are.
+const nearCodes = 4
+
 // moveTo is where one who leaves a municipality goes: half stay in the part of the country (codes
 // near each other), the rest go by size.
 func (d *denmark) moveTo(r *random, from schemas.Kommunekode) schemas.Kommunekode {
@@ -88,7 +91,7 @@ func (d *denmark) moveTo(r *random, from schemas.Kommunekode) schemas.Kommunekod
 		to := d.at(r.fraction())
 		if r.chance(2) {
 			i, _ := slices.BinarySearch(d.kommuner, from)
-			to = d.kommuner[(i+r.between(-4, 4)+len(d.kommuner))%len(d.kommuner)]
+			to = d.kommuner[(i+nearCodes*len(d.kommuner)+r.between(-nearCodes, nearCodes))%len(d.kommuner)]
 		}
 		if to != from {
 			return to

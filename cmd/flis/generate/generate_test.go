@@ -117,6 +117,19 @@ func TestTruthAddsUp(t *testing.T) {
 	}
 }
 
+// TestSmallDenmarks: few municipalities, few people, few days, one vendor.
+func TestSmallDenmarks(t *testing.T) {
+	for i := range 60 {
+		o := options(t)
+		o.Seed, o.Municipalities, o.Persons, o.Days = uint64(i), 1+i%5, 1+i*3, 1+i%7
+		if i%3 == 0 {
+			o.Vendors = generate.Vendors()[i%9/3 : i%9/3+1]
+		}
+		dir := write(t, o)
+		require.NotEmpty(t, truth(t, dir, generate.Known, monday+schemas.Day(o.Days)))
+	}
+}
+
 func TestPopulationSeesAFlowThatLacks(t *testing.T) {
 	p := generate.NewPopulation()
 	stay := generate.Row{Dataset: "borger.adresse", From: monday, Until: friday}
