@@ -34,6 +34,7 @@ func (c *Certificate) Text() string {
 	t.days()
 	t.tables()
 	t.counts()
+	t.replays()
 	t.sources()
 	t.how()
 	t.line("\n%s%s", textSum, hashOf([]byte(t.b.String())))

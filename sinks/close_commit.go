@@ -172,6 +172,7 @@ func (u *unitClose) certify(ctx context.Context, tables map[string]*DatasetRef) 
 		Calendar: u.verdict.calendar, Settled: u.verdict.settled.String(), Began: u.verdict.began,
 		Counts: Counts{Rows: u.pass.tally[u.unit].sum(), Late: u.verdict.late, Clipped: u.result.Clipped,
 			Parked: u.verdict.parked},
+		Replays:    u.pass.replay.refs(u.unit, u.verdict.reports),
 		Incomplete: u.result.Incomplete, Agreements: u.claim.Agreements,
 		Fingerprints: u.claim.Fingerprints,
 		Engine:       u.claim.Engine, Writer: d.Writer, Build: d.Build}

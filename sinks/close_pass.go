@@ -19,6 +19,7 @@ type pass struct {
 	batch  Batch
 	views  map[entryOf]*View // of each place in a journal that a unit goes to
 	tally  map[schemas.Unit]tally
+	replay replayTallies
 	again  []schemas.Unit
 	rows   int64
 }
@@ -38,6 +39,7 @@ func (p *pass) run(ctx context.Context, all []*standing) (again []schemas.Unit, 
 		return nil, nil
 	}
 	p.units, p.tally = map[schemas.Unit]*standing{}, map[schemas.Unit]tally{}
+	p.replay = replayTallies{}
 	for _, s := range all {
 		p.units[s.unit] = s
 	}
@@ -305,6 +307,7 @@ func (p *pass) take(r *schemas.Row, from int64, counts bool, accounts *Accounts,
 		if !x.sees(from) {
 			continue
 		}
+		p.replay.add(x.unit, r)
 		if x.unit == u {
 			p.count(u, r.Leverance)
 		} else {

@@ -27,7 +27,7 @@ const closeEvery = 15 * time.Second
 
 func runCommand() *cobra.Command {
 	var once bool
-	var gap string
+	var gap, accept string
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Normalise and close, in one process",
@@ -42,7 +42,7 @@ It may be killed at any moment: the next run goes on exactly where the journal a
 			if err != nil {
 				return err
 			}
-			in.gap = gap
+			in.gap, in.accept = gap, accept
 			in.warnDefault()
 			return in.onBroker(c.Context(), func(cl *cluster) error {
 				if once {
@@ -55,7 +55,15 @@ It may be killed at any moment: the next run goes on exactly where the journal a
 	c.Flags().
 		BoolVar(&once, "once", false, "end when everything that is there has been worked through")
 	gapFlag(c, &gap)
+	acceptFlag(c, &accept)
 	return c
+}
+
+// acceptFlag is the explicit way past the breaker (invariant 8).
+func acceptFlag(c *cobra.Command, reason *string) {
+	c.Flags().StringVar(reason, "accept-parked", "",
+		"go on where a change of ours parks so many records that their stream is stopped, for the "+
+			"reason given; the journal keeps it")
 }
 
 // gapFlag is the only way past records that the broker no longer has (invariant 4).
@@ -203,7 +211,10 @@ func (in *installation) normaliser(
 	return &streams.Normaliser{
 		System: s,
 		Source: src,
-		Sink:   journalSink{journal: journal, writer: writerID()},
+		Sink:   journalSink{journal: journal, writer: writerID(), accept: in.accept},
+		Stopped: func(e *streams.StoppedError) {
+			in.out.PrintErrf("flis: %v (the other streams go on)\n", e)
+		},
 		Judge:  in.catalog.Judge,
 		Park:   in.catalog.Park,
 		Clock:  in.clock,
