@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/flis-dk/flis/schemas"
 )
@@ -70,6 +71,10 @@ type BreakerError struct {
 
 // Error says what happened and both ways on.
 func (e *BreakerError) Error() string {
+	system := ""
+	if parts := strings.Split(e.Stream.Topic(), "."); len(parts) > 1 {
+		system = parts[1]
+	}
 	before := "these are its first records"
 	if e.Trial.RecordsBefore >= trialBelieved {
 		before = fmt.Sprintf("before the change it was %d of %d", e.Trial.ParkedBefore,
@@ -79,22 +84,7 @@ func (e *BreakerError) Error() string {
 		"list, agreement or build has changed (%s); mend it, run flis run, and then flis parked replay "+
 		"--system %s for what was parked before; or, if the records are bad and not the change, "+
 		"go on with flis run --accept-parked REASON", e.Stream, e.Trial.Parked, e.Trial.Records,
-		before, systemOf(e.Stream))
-}
-
-// systemOf is the system in a stream's topic, for a message.
-func systemOf(s schemas.Stream) string {
-	var system string
-	dots := 0
-	for _, c := range string(s) {
-		switch {
-		case c == '.':
-			dots++
-		case dots == 1:
-			system += string(c)
-		}
-	}
-	return system
+		before, system)
 }
 
 // try counts a record by what it was judged by, and stops its stream where that is a change of ours

@@ -22,9 +22,13 @@ type Replay struct {
 	Print   string // fingerprint of what Judge rests on
 	// Judge gives the rows of a raw record, as for a record that comes in. Rows may point into it.
 	Judge func(dst []schemas.Row, raw *schemas.Row) ([]schemas.Row, error)
-	// Wants says whether a record is to be judged again, by its ordinal 0 as it stands: of the
-	// highest generation, without a value. nil = every one.
-	Wants func(stands *schemas.Row) bool
+	// Wants says whether a record may be judged again, by its ordinal 0 as it came, without a value;
+	// of one that has later generations only Fits is asked. nil = every one.
+	Wants func(raw *schemas.Row) bool
+	// Fits decides, by what stands of the record. nil = every one.
+	Fits func(stands []schemas.Row) bool
+	// Accepted is why many records may be parked that were not; the entries keep it. "" = no.
+	Accepted string
 	// Change is told of each record that gives other rows. stands and now begin with ordinal 0;
 	// withdrawn rows are left out. May be nil.
 	Change   func(stands, now []schemas.Row) error
@@ -41,10 +45,19 @@ type Replay struct {
 // ReplayResult is what a replay found, and wrote.
 type ReplayResult struct {
 	Judged, Changed int64
+	Parked          int64 // of the judged, before
 	// of the changed, how many were parked, at least in part, and how many will be
 	ParkedBefore, ParkedAfter int64
 	Generation                int32 // that the changes have, or would have
 	Written                   int64 // records, with those that are copies of a changed one
+}
+
+// Parks says whether a replay would park so much that our own change is to blame: the breaker's
+// measure, over all records that were judged.
+func (r *ReplayResult) Parks() bool {
+	after := r.Parked - r.ParkedBefore + r.ParkedAfter
+	return after > r.Parked && r.ParkedAfter-r.ParkedBefore >= trialParked &&
+		after >= trialTimes*r.Parked
 }
 
 // replayTries bounds how often a replay begins anew because another was first.
@@ -114,7 +127,7 @@ func (r *Replay) plan(ctx context.Context, res *ReplayResult) error {
 		return r.Wants == nil || replayed || r.Wants(raw)
 	}
 	return r.index.walk(ctx, r.base.version, wants, func(c *replayRecord) error {
-		if r.Wants != nil && !r.Wants(&c.stands[0]) {
+		if r.Fits != nil && !r.Fits(c.stands) {
 			return nil
 		}
 		now, err := r.now(c)
@@ -123,6 +136,9 @@ func (r *Replay) plan(ctx context.Context, res *ReplayResult) error {
 		}
 		if res.Judged++; r.Progress != nil && res.Judged%progressEvery == 0 {
 			r.Progress(res.Judged)
+		}
+		if classOf(c.stands[0].Outcome) == classParked {
+			res.Parked++
 		}
 		if sameVerdict(c.stands, now) {
 			return nil
@@ -213,6 +229,7 @@ type replayWriter struct {
 
 func (w *replayWriter) begin() {
 	w.entry, w.pending = w.Journal.NewEntry(w.Writer), 0
+	w.entry.accept, w.entry.accepted = w.Accepted, w.Accepted != ""
 	w.entry.replay = &replayInfo{Generation: w.res.Generation, Print: w.Print, after: w.after}
 }
 

@@ -215,9 +215,9 @@ func (in *installation) normaliser(
 		Stopped: func(e *streams.StoppedError) {
 			in.out.PrintErrf("flis: %v (the other streams go on)\n", e)
 		},
-		Judge:  in.catalog.Judge,
-		Park:   in.catalog.Park,
-		Clock:  in.clock,
+		Judge: in.catalog.Judge,
+		Park:  in.catalog.Park,
+		Clock: in.clock,
 		Progress: func(records, entries int64) {
 			in.out.Printf("normalised %s: %d records in %d journal entries\n", s, records, entries)
 			if entries%trimEvery == 0 {
