@@ -36,12 +36,14 @@ func (a *Accounts) again(r *schemas.Row) {
 	set := a.idsOf(r.Kommune)
 	old, ok := set.find(id)
 	switch {
-	case ok && old.day() >= a.newest-DuplicateDays:
+	case ok && old.day() >= a.newest-DuplicateDays &&
+		(r.From == schemas.Always || r.From == old.day()):
 		if old.content() == contentOf(r) {
 			a.move(r, old.day(), old.class(), class)
 			set.put(id, newIDInfo(old.day(), old.content(), class))
 		}
-	case r.From == schemas.Always:
+	case r.From == schemas.Always || ok && r.Snapshot == "" && old.class() != classNone &&
+		near(old.day(), r.From):
 	case r.Snapshot == "":
 		info := newIDInfo(r.From, contentOf(r), class)
 		set.add(id, info)
@@ -50,6 +52,9 @@ func (a *Accounts) again(r *schemas.Row) {
 		a.move(r, r.From, classOf(schemas.Outcome(r.Snapshot)), class)
 	}
 }
+
+// near says whether records of two days are one event if they have one id.
+func near(a, b schemas.Day) bool { return a <= b+DuplicateDays && b <= a+DuplicateDays }
 
 // move counts a record of a day otherwise than before.
 func (a *Accounts) move(r *schemas.Row, d schemas.Day, from, to uint8) {
@@ -64,12 +69,13 @@ func (a *Accounts) move(r *schemas.Row, d schemas.Day, from, to uint8) {
 	}
 }
 
-// counting follows, for some event ids, which record each municipality's accounts count an id by,
-// as Accounts do.
+// counting follows, for some event ids, which records the municipalities' accounts count them by,
+// as Accounts do: the last record of an id within the delivery window.
 type counting struct {
 	ids    map[uint64]bool
 	newest schemas.Day
-	held   map[countingKey]countedBy
+	last   map[countingKey]recordPlace // that counts for the id
+	days   map[recordPlace]schemas.Day // of each record that counts
 }
 
 type countingKey struct {
@@ -77,14 +83,9 @@ type countingKey struct {
 	id      uint64
 }
 
-type countedBy struct {
-	stream schemas.Stream
-	offset int64
-	day    schemas.Day
-}
-
 func newCounting(ids map[uint64]bool) *counting {
-	return &counting{ids: ids, newest: schemas.Always, held: map[countingKey]countedBy{}}
+	return &counting{ids: ids, newest: schemas.Always, last: map[countingKey]recordPlace{},
+		days: map[recordPlace]schemas.Day{}}
 }
 
 // add takes in a row of ordinal 0, in order of the journal.
@@ -94,37 +95,39 @@ func (c *counting) add(r *schemas.Row) {
 	if !c.ids[id] || r.Event == schemas.ControlEvent {
 		return
 	}
-	key := countingKey{r.Kommune, id}
-	old, ok := c.held[key]
-	is := countedBy{r.Stream, r.Offset, r.Leverance}
+	key, is := countingKey{r.Kommune, id}, placeOf(r)
+	old, ok := c.last[key]
+	day := r.Leverance
 	switch {
-	case r.Generation > 0 && r.Op == schemas.OpWithdrawn:
-		if ok && old.stream == r.Stream && old.offset == r.Offset {
-			delete(c.held, key)
+	case r.Op == schemas.OpWithdrawn:
+		if ok && old == is {
+			delete(c.last, key)
 		}
 		return
 	case r.Generation > 0 && (ok || r.From == schemas.Always):
 		return
 	case r.Generation > 0:
-		is.day = r.From
-	case ok && old.day >= c.newest-DuplicateDays:
-		is.day = old.day
+		day = r.From
+	case ok && c.days[old] >= c.newest-DuplicateDays:
+		day = c.days[old]
+		delete(c.days, old)
 	}
-	c.held[key] = is
+	c.last[key], c.days[is] = is, day
 }
 
 // day is the one that a record is counted on; Always where another of its id is counted.
 func (c *counting) day(r *schemas.Row) schemas.Day {
-	x, ok := c.held[countingKey{r.Kommune, fingerprint(r.EventID)}]
-	if !ok || x.stream != r.Stream || x.offset != r.Offset {
-		return schemas.Always
+	if d, ok := c.days[placeOf(r)]; ok {
+		return d
 	}
-	return x.day
+	return schemas.Always
 }
 
-// dayAt is the day that a record is to be counted on for a municipality from now on.
+// dayAt is the day that a record is to be counted on for a municipality from now on; Always also
+// where the id was sent again meanwhile and is counted there: it stays on the day of that record.
 func (c *counting) dayAt(k schemas.Kommunekode, r *schemas.Row) schemas.Day {
-	if _, ok := c.held[countingKey{k, fingerprint(r.EventID)}]; ok && k != r.Kommune {
+	last, ok := c.last[countingKey{k, fingerprint(r.EventID)}]
+	if ok && k != r.Kommune && near(c.days[last], c.day(r)) {
 		return schemas.Always
 	}
 	return c.day(r)

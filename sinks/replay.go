@@ -196,7 +196,8 @@ func judgeable(c *replayRecord) bool {
 // write goes through the journal once more and writes each record of the events that change.
 func (r *Replay) write(ctx context.Context, res *ReplayResult) error {
 	r.count = newCounting(r.ids)
-	err := r.Journal.Scan(ctx, -1, r.base.version, Want{Raw: true, Columns: recordColumns()},
+	want := Want{Raw: true, Columns: append(recordColumns(), "stroem", "stroem_offset")}
+	err := r.Journal.Scan(ctx, -1, r.base.version, want,
 		func(row *schemas.Row) error {
 			if row.Ordinal == 0 {
 				r.count.add(row)
