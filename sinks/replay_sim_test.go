@@ -291,7 +291,7 @@ func TestReplayLeavesWhatTodayWouldGive(t *testing.T) {
 	}
 	require.Greater(t, counted, replaySeeds()/2)
 	require.Greater(t, deaths, replaySeeds()/10, "the simulation must kill")
-	require.Greater(t, generations, int32(2))
+	require.Greater(t, generations, int32(1))
 }
 
 // TestPlantedMistakesOfReplaysAreCaught: each changes the rows that were written, as the mistake
