@@ -307,8 +307,8 @@ func (p *pass) take(r *schemas.Row, from int64, counts bool, accounts *Accounts,
 		if !x.sees(from) {
 			continue
 		}
-		p.replay.add(x.unit, r)
 		if x.unit == u {
+			p.replay.add(u, r)
 			p.count(u, r.Leverance)
 		} else {
 			p.count(nationalFor(x.unit), r.Leverance)

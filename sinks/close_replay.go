@@ -43,6 +43,21 @@ func (t replayTallies) add(u schemas.Unit, r *schemas.Row) {
 	t[u][k][r.Leverance]++
 }
 
+// join adds counts of a unit.
+func (t replayTallies) join(u schemas.Unit, more map[replayOf]tally) {
+	for k, by := range more {
+		if t[u] == nil {
+			t[u] = map[replayOf]tally{}
+		}
+		if t[u][k] == nil {
+			t[u][k] = tally{}
+		}
+		for d, n := range by {
+			t[u][k][d] += n
+		}
+	}
+}
+
 // refs names the replays of a unit, with the days that the close revises of those they touch.
 func (t replayTallies) refs(u schemas.Unit, days []DayReport) []ReplayRef {
 	var refs []ReplayRef

@@ -86,11 +86,26 @@ func (w *replayWorld) raw(offset int64) schemas.Row {
 			value = string(old.Payload)
 		}
 	}
-	return schemas.Row{Stream: replayStream, Offset: offset, System: "cura", EventID: id, Event: "borger",
-		Arrived: schemas.Instant(offset), Leverance: w.day - schemas.Day(w.rng.IntN(3)), Op: schemas.OpRaw,
-		From: schemas.Always, To: schemas.Open, Stated: schemas.Instant(offset), Sequence: offset,
-		Digest: int64(fingerprint(value)), Payload: []byte(value), Headers: []byte("[[]]"),
-		RawKey: []byte("k")}
+	return schemas.Row{
+		Stream:  replayStream,
+		Offset:  offset,
+		System:  "cura",
+		EventID: id,
+		Event:   "borger",
+		Arrived: schemas.Instant(
+			offset,
+		),
+		Leverance: w.day - schemas.Day(w.rng.IntN(3)),
+		Op:        schemas.OpRaw,
+		From:      schemas.Always,
+		To:        schemas.Open,
+		Stated:    schemas.Instant(offset),
+		Sequence:  offset,
+		Digest:    int64(fingerprint(value)),
+		Payload:   []byte(value),
+		Headers:   []byte("[[]]"),
+		RawKey:    []byte("k"),
+	}
 }
 
 func (w *replayWorld) journal(hook store.Hook) (*Journal, error) {

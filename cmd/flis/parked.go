@@ -50,6 +50,10 @@ type parkedFilter struct {
 	on                   *schemas.Day
 }
 
+func (f *parkedFilter) takes(r *schemas.Row) bool {
+	return (f.kommune == "" || string(r.Kommune) == f.kommune) && (f.on == nil || r.Leverance == *f.on)
+}
+
 func parkedListCommand() *cobra.Command {
 	var f parkedFilter
 	c := &cobra.Command{
@@ -152,9 +156,8 @@ func (in *installation) listParked(ctx context.Context, f parkedFilter) error {
 		}
 		err = j.Scan(ctx, -1, j.Version(), sinks.Want{Events: true, Raw: true},
 			func(r *schemas.Row) error {
-				if !parked(r) || r.Op == schemas.OpWithdrawn ||
-					r.Generation < again[placeOf(r)].generation || f.kommune != "" && string(r.Kommune) != f.kommune || f.on != nil &&
-					r.Leverance != *f.on {
+				stands := r.Generation == again[placeOf(r)].generation && r.Op != schemas.OpWithdrawn
+				if !parked(r) || !stands || !f.takes(r) {
 					return nil
 				}
 				records[placeOf(r)] = mended[r.EventID]
@@ -310,11 +313,44 @@ func (in *installation) showParked(ctx context.Context, system schemas.System, t
 	if err != nil {
 		return err
 	}
+	if rows, err = replayedRows(ctx, j, rows); err != nil {
+		return err
+	}
 	if rows[0].Outcome != schemas.Parked && rows[0].Outcome != schemas.PartlyParked {
 		return fmt.Errorf("parked show: the record %s is not parked: %s", placeOf(&rows[0]),
 			rows[0].Outcome)
 	}
 	return in.printParked(in.out.OutOrStdout(), rows)
+}
+
+// replayedRows puts the last verdict of a replay in the place of that with which the record came.
+func replayedRows(
+	ctx context.Context,
+	j *sinks.Journal,
+	rows []schemas.Row,
+) ([]schemas.Row, error) {
+	again, err := replayedSince(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	last, ok := again[placeOf(&rows[0])]
+	if !ok {
+		return rows, nil
+	}
+	rows = rows[:1]
+	err = j.Scan(ctx, -1, j.Version(), sinks.Want{Events: true, Raw: true},
+		func(r *schemas.Row) error {
+			switch {
+			case placeOf(r) != placeOf(&rows[0]) || r.Generation != last.generation ||
+				r.Op != schemas.OpRaw:
+			case r.Ordinal == 0:
+				rows[0].Outcome, rows[0].Finding, rows[0].Kommune = r.Outcome, r.Finding, r.Kommune
+			case parked(r):
+				rows = append(rows, sinks.CloneRow(r))
+			}
+			return nil
+		})
+	return rows, err
 }
 
 // entryOf is the journal entry that holds a record, -1 = none.

@@ -22,7 +22,10 @@ type replayWorld struct {
 
 func newReplayWorld(t *testing.T) *replayWorld {
 	w := &replayWorld{newVitaeWorld(t), schemas.InstantOf(time.Now()).Day() - 1}
-	w.write("flis.yaml", "dir: .\nagreements: aftaler.yaml\ncatalog: katalog\nkafka:\n  partitions: 1\n")
+	w.write(
+		"flis.yaml",
+		"dir: .\nagreements: aftaler.yaml\ncatalog: katalog\nkafka:\n  partitions: 1\n",
+	)
 	for _, d := range []string{"mappings/vitae", "codes"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(w.dir, "katalog", d), 0o700))
 	}
@@ -132,7 +135,12 @@ func TestReplayOfAnotherMapping(t *testing.T) {
 	require.Len(t, w.rows(), 1, "both visitations have one key now")
 	w.flis(0, "audit")
 
-	w.mapping("STATUS: [A, P, S]", "STATUS: [P, S]", "kommune: {", "ignore: [{STATUS: [A]}]\nkommune: {")
+	w.mapping(
+		"STATUS: [A, P, S]",
+		"STATUS: [P, S]",
+		"kommune: {",
+		"ignore: [{STATUS: [A]}]\nkommune: {",
+	)
 	says(t, w.flis(0, "replay", "vitae"), "accepteret → ignoreret", "2 rows vanish")
 	require.Empty(t, w.rows())
 	w.mapping()

@@ -81,14 +81,16 @@ func (in *installation) warnDefault() {
 }
 
 func (in *installation) runOnce(ctx context.Context, cl *cluster) error {
-	if err := in.normaliseAll(ctx, cl, true); err != nil {
+	err := in.normaliseAll(ctx, cl, true)
+	var stop *sinks.BreakerError
+	if err != nil && !errors.As(err, &stop) {
 		return err
 	}
-	closer, err := in.newCloser()
-	if err != nil {
-		return err
+	closer, cerr := in.newCloser()
+	if cerr != nil {
+		return errors.Join(err, cerr)
 	}
-	return in.closeRound(ctx, closer, nil)
+	return errors.Join(err, in.closeRound(ctx, closer, nil)) // a stopped stream stops no other
 }
 
 // runOn normalises and closes side by side until ctx ends or one of them fails.
@@ -162,6 +164,11 @@ func (in *installation) normalise(
 	}
 	defer sus.Close()
 	n := in.normaliser(ctx, cl, s, journal, &source{cl: cl, topics: topics, only: only})
+	if !once { // else it is the verb's error
+		n.Stopped = func(e *streams.StoppedError) {
+			in.out.PrintErrf("flis: %v (the other streams go on)\n", e)
+		}
+	}
 	n.Suspects = suspects{sus}
 	for {
 		err := n.Run(ctx, once)
@@ -212,12 +219,9 @@ func (in *installation) normaliser(
 		System: s,
 		Source: src,
 		Sink:   journalSink{journal: journal, writer: writerID(), accept: in.accept},
-		Stopped: func(e *streams.StoppedError) {
-			in.out.PrintErrf("flis: %v (the other streams go on)\n", e)
-		},
-		Judge: in.catalog.Judge,
-		Park:  in.catalog.Park,
-		Clock: in.clock,
+		Judge:  in.catalog.Judge,
+		Park:   in.catalog.Park,
+		Clock:  in.clock,
 		Progress: func(records, entries int64) {
 			in.out.Printf("normalised %s: %d records in %d journal entries\n", s, records, entries)
 			if entries%trimEvery == 0 {

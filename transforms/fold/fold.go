@@ -3,9 +3,9 @@
 //
 // At each instant of valid time the statement with the greatest order wins (schemas.CompareOrder),
 // so neither the order of arrival nor batches nor repetition change a row. The package owns that
-// rule and what follows from it: generations, snapshots that take back, deletes that hide, backgrounds, metadata
-// of what is merely said again, equal neighbours. It refuses to know agreements, tables and where
-// statements are kept.
+// rule and what follows from it: generations, snapshots that take back, deletes that hide,
+// backgrounds, metadata of what is merely said again, equal neighbours. It refuses to know
+// agreements, tables and where statements are kept.
 //
 //	for _, s := range fold.Key(schemas.State, statements, snapshots) {
 //		fmt.Println(s.From, s.To, s.Row.EventID)
