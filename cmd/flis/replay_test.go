@@ -179,3 +179,49 @@ func TestParkedReplay(t *testing.T) {
 	says(t, w.flis(0, "status"), "lukket_med_forbehold", "1 parkeret")
 	says(t, w.flis(0, "explain", "0615", "aeldre.visiteret_tid", "vitae:2"), "generation 1")
 }
+
+// TestReplayOfSnapshots: CPR's blocks are snapshots that reach every municipality. A mapping of ours
+// forgot them for addresses; mended and replayed, all is as if it had been right from the first.
+func TestReplayOfSnapshots(t *testing.T) {
+	file := filepath.Join("..", "..", "transforms", "mappings", "cpr", "person.yaml")
+	right, err := os.ReadFile(file)
+	require.NoError(t, err)
+	wrong := strings.Replace(string(right), "    - borger.adresse\n", "", 1)
+	require.NotEqual(t, string(right), wrong)
+	tables := func(mapping string, replay bool) (all []map[string]string) {
+		w := newReplayWorld(t)
+		w.write("aftaler.yaml", "format: 1\naftaler:\n"+
+			"  - {kommune: \"0101\", omraade: borger, system: cpr, bevis: fil, leverer: dagligt}\n"+
+			"  - {kommune: \"0183\", omraade: borger, system: cpr, bevis: fil, leverer: dagligt}\n")
+		require.NoError(t, os.MkdirAll(filepath.Join(w.dir, "katalog", "mappings", "cpr"), 0o700))
+		w.write("katalog/mappings/cpr/person.yaml", mapping)
+		for i, kommune := range []string{"0101", "0183"} {
+			days := []string{"", "2026-03-01", "2026-03-02"}
+			w.flis(0, "feed", "cpr", w.write("f", cprExtract(days[i+1], days[i],
+				append(cprResident(anna, kommune, "202001011200"),
+					cprResident(bent, "0101", "202001011200")...)...)), "--layout", "A")
+			w.run()
+		}
+		if replay {
+			w.write("katalog/mappings/cpr/person.yaml", string(right))
+			says(t, w.flis(0, "replay", "cpr", "--dry-run"), "4 records judged, 4 give other rows",
+				"borger.adresse  0000: 4 other statements")
+			w.flis(0, "replay", "cpr")
+			w.run()
+		}
+		for _, k := range []string{"0101", "0183"} {
+			for _, d := range []string{"borger.person", "borger.adresse", "borger.haendelse"} {
+				for _, r := range shown(t, w.dir, k, d) {
+					delete(r, "registreret_fra")
+					all = append(all, r)
+				}
+			}
+		}
+		w.quiet(anna, bent)
+		return all
+	}
+	want, bad := tables(string(right), false), tables(wrong, false)
+	require.NotEmpty(t, want)
+	require.NotEqual(t, want, bad, "the mistake must show")
+	require.Equal(t, want, tables(wrong, true))
+}
