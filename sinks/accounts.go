@@ -154,6 +154,8 @@ func (a *Accounts) Add(r *schemas.Row) {
 		a.seal(r)
 	case r.Op == schemas.OpHeartbeat:
 		a.of(r.Kommune, r.Leverance).Heartbeat++
+	case r.Ordinal == 0 && r.Event != schemas.ControlEvent && r.Generation > 0:
+		a.again(r)
 	case r.Ordinal == 0 && r.Event != schemas.ControlEvent:
 		a.record(r)
 	}
@@ -170,17 +172,22 @@ func (a *Accounts) seal(r *schemas.Row) {
 	x.Seals[r.Key] = s
 }
 
-func (a *Accounts) record(r *schemas.Row) {
-	set := a.ids[r.Kommune]
+func (a *Accounts) idsOf(k schemas.Kommunekode) *idSet {
+	set := a.ids[k]
 	if set == nil {
 		set = &idSet{fresh: map[uint64]idInfo{}}
-		a.ids[r.Kommune] = set
+		a.ids[k] = set
 	}
+	return set
+}
+
+func (a *Accounts) record(r *schemas.Row) {
+	set := a.idsOf(r.Kommune)
 	id := fingerprint(r.EventID)
 	info := newIDInfo(r.Leverance, contentOf(r), classOf(r.Outcome))
 	a.leave(id, r)
 	old, ok := set.find(id)
-	if !ok || old.class() == classLeft || old.day() < a.newest-DuplicateDays {
+	if !ok || old.class() == classNone || old.day() < a.newest-DuplicateDays {
 		set.add(id, info)
 		a.count(r, info, 1)
 		return
@@ -211,7 +218,7 @@ func (a *Account) add(class uint8, by int64) {
 		a.Accepted += by
 	case classIgnored:
 		a.Ignored += by
-	default:
+	case classParked:
 		a.Parked += by
 	}
 }
@@ -241,7 +248,7 @@ const (
 	classAccepted uint8 = iota
 	classIgnored
 	classParked
-	classLeft // is counted of another municipality now
+	classNone // counted nowhere: the record is another municipality's now
 )
 
 func classOf(o schemas.Outcome) uint8 {

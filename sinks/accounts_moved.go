@@ -16,7 +16,7 @@ func (a *Accounts) leave(id uint64, r *schemas.Row) {
 			if f := fileOf(r.EventID); f != "" {
 				x.Files[f]--
 			}
-			set.put(id, newIDInfo(old.day(), old.content(), classLeft))
+			set.put(id, newIDInfo(old.day(), old.content(), classNone))
 		}
 	}
 	if classOf(r.Outcome) == classParked {

@@ -94,7 +94,7 @@ func Audit(ctx context.Context, d AuditDeps, units []schemas.Unit) (*AuditReport
 		before:    map[schemas.Unit]*Certificate{},
 		chains:    map[schemas.Unit][]*Certificate{},
 		entries:   map[schemas.System]map[int64]string{},
-		stretches: map[stretch]map[schemas.Unit]tally{}}
+		stretches: map[stretch]countedRows{}}
 	if len(units) == 0 {
 		var err error
 		if units, err = certifiedUnits(ctx, d.Tables); err != nil {
@@ -141,7 +141,7 @@ type audit struct {
 	chains  map[schemas.Unit][]*Certificate     // all that could be read
 	entries map[schemas.System]map[int64]string // hashes of journal entries that were read
 	// statements of stretches of journals that were counted
-	stretches map[stretch]map[schemas.Unit]tally
+	stretches map[stretch]countedRows
 }
 
 func (a *audit) problem(u schemas.Unit, n int64, format string, args ...any) {

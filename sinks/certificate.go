@@ -126,6 +126,7 @@ type Certificate struct {
 	Settled      string                    `json:"afgjort_til"`
 	Began        map[schemas.System]string `json:"begyndt"` // first day of delivery of each system
 	Counts       Counts                    `json:"antal"`
+	Replays      []ReplayRef               `json:"genafledninger,omitempty"`
 	Incomplete   []string                  `json:"ufuldstaendige_snapshots,omitempty"`
 	Agreements   []AgreementRef            `json:"tilslutninger"`
 	Fingerprints map[string]string         `json:"fingeraftryk,omitempty"`

@@ -35,6 +35,7 @@ func (c *Certificate) Text() string {
 	t.tables()
 	t.counts()
 	t.guard()
+	t.replays()
 	t.sources()
 	t.how()
 	t.line("\n%s%s", textSum, hashOf([]byte(t.b.String())))

@@ -172,6 +172,7 @@ func (u *unitClose) certify(ctx context.Context, tables map[string]*DatasetRef) 
 		Calendar: u.verdict.calendar, Settled: u.verdict.settled.String(), Began: u.verdict.began,
 		Counts: Counts{Rows: u.tally().sum(), Late: u.verdict.late, Clipped: u.result.Clipped,
 			Parked: u.verdict.parked},
+		Replays:    u.pass.replay.refs(u.unit, u.verdict.reports),
 		Incomplete: u.result.Incomplete, Agreements: u.claim.Agreements,
 		Guard: u.claim.Guard, Approvals: u.claim.Approvals, Held: u.claim.Held,
 		Accounts:     u.claim.Accounts,

@@ -19,6 +19,7 @@ type pass struct {
 	batch  Batch
 	views  map[entryOf]*View // of each place in a journal that a unit goes to
 	tally  map[schemas.Unit]tally
+	replay replayTallies
 	again  []schemas.Unit
 	rows   int64
 }
@@ -38,6 +39,7 @@ func (p *pass) run(ctx context.Context, all []*standing) (again []schemas.Unit, 
 		return nil, nil
 	}
 	p.units, p.tally = map[schemas.Unit]*standing{}, map[schemas.Unit]tally{}
+	p.replay = replayTallies{}
 	for _, s := range all {
 		p.units[s.unit] = s
 		s.waiting = p.remembered(s)
@@ -325,6 +327,7 @@ func (p *pass) take(r *schemas.Row, from int64, counts bool, accounts *Accounts,
 			continue
 		}
 		if x.unit == u {
+			p.replay.add(u, r)
 			p.count(u, r.Leverance)
 		} else {
 			p.count(nationalFor(x.unit), r.Leverance)

@@ -146,6 +146,8 @@ type dayBasis struct {
 	before *Certificate
 	rows   tally       // statements since then
 	tables store.Store // where older certificates are
+	// of an audit: of the statements, those of replays
+	replays replayTallies
 }
 
 // olderState walks back to the certificate that last told of a day.

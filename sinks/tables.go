@@ -73,7 +73,8 @@ type tableBatch struct {
 // Add implements Batch. A snapshot of a whole area is one of each of its datasets.
 func (b *tableBatch) Add(u schemas.Unit, r *schemas.Row) error {
 	switch r.Op {
-	case schemas.OpUpsert, schemas.OpReplace, schemas.OpDelete, schemas.OpSnapshot:
+	case schemas.OpUpsert, schemas.OpReplace, schemas.OpDelete, schemas.OpSnapshot,
+		schemas.OpWithdrawn:
 	default:
 		return nil
 	}

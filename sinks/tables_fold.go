@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"slices"
@@ -160,17 +161,9 @@ func inForce(rows []schemas.Row) (force []schemas.Row, incomplete bool) {
 }
 
 // spreadOver puts the snapshots before the keys: all before those that are new to the scope, and
-// the new ones before all.
+// the new ones before all. Keys that had a snapshot which a replay changed are told that too.
 func (d *datasetFold) spreadOver(old, rows, was, is []schemas.Row) error {
-	same := func(a *schemas.Row) func(schemas.Row) bool {
-		return func(b schemas.Row) bool {
-			return fold.CompareIdentity(a, &b) == 0 && schemas.CompareOrder(a, &b) == 0
-		}
-	}
-	news := slices.DeleteFunc(
-		slices.Clone(is),
-		func(r schemas.Row) bool { return slices.ContainsFunc(was, same(&r)) },
-	)
+	news := append(without(is, was), superseded(without(was, is), rows)...)
 	known := map[string]bool{}
 	for i := range old {
 		if old[i].Op == opMember {
@@ -194,6 +187,34 @@ func (d *datasetFold) spreadOver(old, rows, was, is []schemas.Row) error {
 		}
 	}
 	return nil
+}
+
+// without gives the snapshots that are not among others.
+func without(all, others []schemas.Row) []schemas.Row {
+	return slices.DeleteFunc(slices.Clone(all), func(a schemas.Row) bool {
+		return slices.ContainsFunc(others, func(b schemas.Row) bool {
+			return fold.CompareIdentity(&a, &b) == 0 && schemas.CompareOrder(&a, &b) == 0 &&
+				a.Generation == b.Generation
+		})
+	})
+}
+
+// superseded gives, for each snapshot of which the rows have a later generation, its withdrawal.
+func superseded(gone, rows []schemas.Row) (out []schemas.Row) {
+	for _, s := range gone {
+		was := s.Generation
+		for i := range rows {
+			if r := &rows[i]; r.OfSnapshot() && r.EventID == s.EventID && r.Digest == s.Digest {
+				s.Generation = max(s.Generation, r.Generation)
+			}
+		}
+		if s.Generation > was {
+			s.Op, s.Payload = schemas.OpWithdrawn, nil
+			s.Absent = cmp.Or(s.Absent, schemas.AbsentGone)
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // keys brings the new statements into the close state, and finds the changes of the table.

@@ -108,6 +108,9 @@ func (v *verdict) raw() {
 		Stated:     v.r.Arrived, Sequence: v.r.Offset, Payload: v.r.Value, RawKey: v.r.Key,
 		Outcome:   schemas.Accepted,
 		Canonical: v.c.print}
+	if v.t != nil {
+		row.Canonical = v.t.system.print
+	}
 	size := payloadSize
 	for i := range v.r.Headers {
 		size += len(v.r.Headers[i].Name) + 2*len(v.r.Headers[i].Value) + 12
