@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flis-dk/flis/schemas"
+	"github.com/flis-dk/flis/sinks"
+	"github.com/flis-dk/flis/sinks/store"
+)
+
+// wholeMistake is a planted one; the zero value is none.
+type wholeMistake struct {
+	internal, tables func(store.Store) store.Store
+	deps             func(*sinks.Deps)
+}
+
+// newWholeSim makes the system before its first day.
+func newWholeSim(ctx context.Context, dir string, seed uint64, m wholeMistake) (*wholeSim, error) {
+	rng := rand.New(rand.NewPCG(seed, 98))
+	s := &wholeSim{ctx: ctx, rng: rng, internal: store.NewMemory(), tables: store.NewMemory(),
+		mistake: m, scratch: dir, fail: []float64{0, 0.002, 0.01}[seed%3]}
+	s.broker = &wholeBroker{topics: map[string]*wholeTopic{},
+		now: func() schemas.Instant { return schemas.InstantOf(s.now) }}
+	first, err := schemas.ParseDay("2026-03-02")
+	if err != nil {
+		return nil, err
+	}
+	s.world = storyWorld(rng, first)
+	s.now = first.Midnight().Time()
+	cfg := &config{Dir: dir, Agreements: filepath.Join(dir, agreementsName)}
+	if err := os.WriteFile(cfg.Agreements, []byte(s.world.agreements), 0o600); err != nil {
+		return nil, err
+	}
+	s.in, err = newInstallation(quietCommand(), cfg, s.clock)
+	return s, err
+}
+
+// simulateWhole runs one seed.
+func simulateWhole(ctx context.Context, dir string, seed uint64, m wholeMistake) (*wholeSim, error) {
+	s, err := newWholeSim(ctx, dir, seed, m)
+	if err != nil {
+		return nil, err
+	}
+	truth, err := wholeTruth(ctx, filepath.Join(dir, "sand"), seed)
+	if err != nil {
+		return nil, err
+	}
+	lives := 4
+	for i := range 2 {
+		s.start(fmt.Sprint("normaliser ", i), lives, s.normalise)
+		s.start(fmt.Sprint("closer ", i), lives, s.close)
+	}
+	if err := s.run(); err != nil {
+		return s, err
+	}
+	if err := s.settle(); err != nil {
+		return s, err
+	}
+	return s, s.judge(truth)
+}
+
+// wholeTruth is what an undisturbed system delivers of the same deliveries.
+func wholeTruth(ctx context.Context, dir string, seed uint64) (wholeRows, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	s, err := newWholeSim(ctx, dir, seed, wholeMistake{})
+	if err != nil {
+		return nil, err
+	}
+	s.fail = 0
+	if err := s.settle(); err != nil {
+		return nil, err
+	}
+	return s.delivered(s.tables, sinks.ReadOptions{})
+}
+
+// TestWholeSimulation runs the whole system by seeds; FLIS_WHOLE_SEEDS says how many, FLIS_WHOLE_SEED
+// runs one again, FLIS_WHOLE_TIME runs as many as the time holds.
+func TestWholeSimulation(t *testing.T) {
+	seeds, from, limit := uint64(3), uint64(0), time.Duration(0)
+	var err error
+	if v := os.Getenv("FLIS_WHOLE_SEEDS"); v != "" {
+		seeds, err = strconv.ParseUint(v, 10, 64)
+		require.NoError(t, err)
+	}
+	if v := os.Getenv("FLIS_WHOLE_TIME"); v != "" {
+		limit, err = time.ParseDuration(v)
+		require.NoError(t, err)
+		seeds = 1 << 40
+	}
+	if v := os.Getenv("FLIS_WHOLE_SEED"); v != "" {
+		from, err = strconv.ParseUint(v, 10, 64)
+		require.NoError(t, err)
+		seeds = 1
+	}
+	began, deaths, steps := time.Now(), 0, 0
+	var n uint64
+	for ; n < seeds && (limit == 0 || time.Since(began) < limit); n++ {
+		s, err := simulateWhole(t.Context(), t.TempDir(), from+n, wholeMistake{})
+		require.NoError(t, err, "run it again: FLIS_WHOLE_SEED=%d go test ./cmd/flis -run WholeSimulation",
+			from+n)
+		deaths, steps = deaths+s.deaths, steps+s.steps
+	}
+	t.Logf("%d seeds, %d operations, %d deaths, %s", n, steps, deaths, time.Since(began).Round(time.Second))
+}
