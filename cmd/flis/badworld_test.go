@@ -44,20 +44,7 @@ func (w *badWorld) feedPeople(day, previous string, pnrs ...string) {
 // TestFullDisk fills the disk of an installation: run stops with a line that names the disk, and
 // goes on exactly when there is room again.
 func TestFullDisk(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root can mount a small disk")
-	}
-	w := newBadWorld(t)
-	small := t.TempDir()
-	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=8m"); err != nil {
-		t.Skip("no small disk can be mounted: ", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(small, 0)) })
-	agreements, err := os.ReadFile(filepath.Join(w.dir, "aftaler.yaml"))
-	require.NoError(t, err)
-	w.dir = small
-	w.write("aftaler.yaml", string(agreements))
-	w.write("flis.yaml", "dir: .\nagreements: aftaler.yaml\nkafka: {partitions: 1, patience: 1s}\n")
+	w := onSmallDisk(t)
 	w.feedPeople("2026-03-01", "", anna, bent)
 	w.flis(0, "run", "--once")
 	for day := range 2 { // room for a file or two, and for none
@@ -91,6 +78,26 @@ func TestFullDisk(t *testing.T) {
 	w.run()
 	require.Len(t, shownOf(t, w.dir, "0101", "borger.person", carl), 1)
 	w.quiet(anna, bent, carl)
+}
+
+// onSmallDisk is a world on a disk of its own, of few bytes.
+func onSmallDisk(t *testing.T) *badWorld {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root can mount a small disk")
+	}
+	w := newBadWorld(t)
+	small := t.TempDir()
+	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=8m"); err != nil {
+		t.Skip("no small disk can be mounted: ", err)
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(small, 0)) })
+	agreements, err := os.ReadFile(filepath.Join(w.dir, "aftaler.yaml"))
+	require.NoError(t, err)
+	w.dir = small
+	w.write("aftaler.yaml", string(agreements))
+	w.write("flis.yaml", "dir: .\nagreements: aftaler.yaml\nkafka: {partitions: 1, patience: 1s}\n")
+	return w
 }
 
 // fill takes all room of the disk but some bytes, and gives the file that takes it.

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -501,3 +503,43 @@ func BenchmarkScan(b *testing.B) {
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// failing refuses everything after so many bytes, as a full disk does.
+type failing struct{ left int }
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.left -= len(p); f.left < 0 {
+		return 0, syscall.ENOSPC
+	}
+	return len(p), nil
+}
+
+// TestWriterKeepsTheCause: wherever the disk is full, the error says so.
+func TestWriterKeepsTheCause(t *testing.T) {
+	fields := []Field{{Name: "a", Kind: String}, {Name: "b", Kind: Int64}}
+	b := NewBatch(fields)
+	for i := range 1000 {
+		b.Vectors[0].AppendString(strconv.Itoa(i))
+		b.Vectors[1].AppendInt(int64(i))
+	}
+	write := func(room int) error {
+		w, err := NewWriter(&failing{room}, fields)
+		if err != nil {
+			return err
+		}
+		if err := w.WriteGroup(b); err != nil {
+			return err
+		}
+		_, err = w.Close()
+		return err
+	}
+	room := 0
+	for ; ; room += 97 {
+		err := write(room)
+		if err == nil {
+			break
+		}
+		require.ErrorIs(t, err, syscall.ENOSPC, "room for %d bytes", room)
+	}
+	require.Greater(t, room, 1000)
+}

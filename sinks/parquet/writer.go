@@ -44,13 +44,13 @@ const (
 
 // NewWriter begins a file on w, which it neither buffers nor closes.
 func NewWriter(w io.Writer, fields []Field) (_ *Writer, err error) {
-	defer recovered(&err, "begin file")
+	out := &sink{w: w, hash: sha256.New()}
+	defer out.recovered(&err, "begin file")
 	props := properties(fields)
 	s, err := fileSchema(fields, props)
 	if err != nil {
 		return nil, err
 	}
-	out := &sink{w: w, hash: sha256.New()}
 	return &Writer{
 		fields: fields, sink: out, stats: make([]stat, len(fields)),
 		file: file.NewParquetWriter(out, s.Root(), file.WithWriterProps(props)),
@@ -114,7 +114,7 @@ func (w *Writer) flush() error {
 
 // group writes a row group. Arrow keeps no reference to the batch after it.
 func (w *Writer) group(b *Batch) (err error) {
-	defer recovered(&err, "write row group")
+	defer w.sink.recovered(&err, "write row group")
 	g := w.file.AppendRowGroup()
 	for i := range w.fields {
 		c, err := g.NextColumn()
@@ -158,7 +158,7 @@ func (w *Writer) Close() (*Meta, error) {
 }
 
 func (w *Writer) close() (err error) {
-	defer recovered(&err, "close file")
+	defer w.sink.recovered(&err, "close file")
 	w.sink.tail = &bytes.Buffer{}
 	if err := errors.Join(w.file.Close(), w.sink.err); err != nil {
 		return fmt.Errorf("close file: %w", err)
@@ -209,6 +209,18 @@ func (s *sink) Write(p []byte) (int, error) {
 	}
 	s.err = err
 	return n, err
+}
+
+// recovered is for what writes: where the sink refused, that is the error, whatever Arrow made of
+// it.
+func (s *sink) recovered(err *error, doing string) {
+	r := recover()
+	switch {
+	case r != nil && s.err != nil:
+		*err = fmt.Errorf("%s: %w", doing, s.err)
+	case r != nil:
+		*err = fmt.Errorf("%s: arrow: %v", doing, r)
+	}
 }
 
 // recovered turns a panic of Arrow into an error.
