@@ -157,6 +157,9 @@ func (r *stateReader) take() (key []byte, rows []schemas.Row) {
 type newRows struct {
 	part    part
 	cursors []*rowCursor
+	// passive rows bear only on groups that the state, or another cursor, has: nil = none are. They
+	// are a country's, of which a unit needs few, so others are passed over by their key alone.
+	passive *rowCursor
 	group   []byte
 	rows    []schemas.Row // memory of what take gave last
 }
@@ -165,12 +168,46 @@ type newRows struct {
 func (n *newRows) head() []byte {
 	n.group = nil
 	for _, c := range n.cursors {
-		if !c.done() {
-			if g := groupOf(c.key()); n.group == nil || bytes.Compare(g, n.group) < 0 {
-				n.group = g
-			}
-		}
+		n.least(c)
 	}
+	if n.passive != nil {
+		n.least(n.passive)
+	}
+	return n.group
+}
+
+func (n *newRows) least(c *rowCursor) {
+	if c.done() {
+		return
+	}
+	if g := groupOf(c.key()); n.group == nil || bytes.Compare(g, n.group) < 0 {
+		n.group = g
+	}
+}
+
+// headFor is head in a file up to last (nil = the end), where the state's next group is held (nil =
+// the file has no more): passive groups of the file's range that neither the state nor another
+// cursor has are gone past.
+func (n *newRows) headFor(held, last []byte) []byte {
+	if n.passive == nil {
+		return n.head()
+	}
+	n.group = nil
+	for _, c := range n.cursors {
+		n.least(c)
+	}
+	wanted := n.group
+	if wanted == nil || held != nil && bytes.Compare(held, wanted) < 0 {
+		wanted = held
+	}
+	for !n.passive.done() {
+		g := groupOf(n.passive.key())
+		if wanted != nil && bytes.Compare(g, wanted) >= 0 || last != nil && bytes.Compare(g, last) > 0 {
+			break
+		}
+		n.passive.advance()
+	}
+	n.least(n.passive)
 	return n.group
 }
 
@@ -186,7 +223,7 @@ func groupOf(key []byte) []byte {
 // take gives the rows of a group; the slice holds until the next call.
 func (n *newRows) take(key []byte) ([]schemas.Row, error) {
 	rows := n.rows[:0]
-	for _, c := range n.cursors {
+	for _, c := range n.all() {
 		for !c.done() && bytes.Equal(groupOf(c.key()), key) {
 			r, err := c.row()
 			if err != nil {
@@ -200,8 +237,16 @@ func (n *newRows) take(key []byte) ([]schemas.Row, error) {
 	return rows, n.err()
 }
 
+// all is every cursor, the passive one last.
+func (n *newRows) all() []*rowCursor {
+	if n.passive == nil {
+		return n.cursors
+	}
+	return append(n.cursors[:len(n.cursors):len(n.cursors)], n.passive)
+}
+
 func (n *newRows) err() error {
-	for _, c := range n.cursors {
+	for _, c := range n.all() {
 		if c.err != nil {
 			return c.err
 		}
@@ -301,7 +346,11 @@ func (m *stateMerge) nextGroup(
 	in *newRows,
 	w *rangeWriter,
 ) (*group, error) {
-	fresh := in.head()
+	var held []byte
+	if !r.done() {
+		held = r.group
+	}
+	fresh := in.headFor(held, last)
 	if fresh != nil && last != nil && bytes.Compare(fresh, last) > 0 {
 		fresh = nil
 	}

@@ -63,7 +63,7 @@ func (f *unitFold) stateFiles() files {
 func (d *datasetFold) scopes(ctx context.Context) error {
 	in := &newRows{cursors: []*rowCursor{d.batch.slice(d.in.Unit.Kommune, d.name(), partScopes)}}
 	if !d.isNational() && (len(d.after.Scopes) > 0 || d.in.National == nil) {
-		in.cursors = append(in.cursors, d.batch.slice(schemas.National, d.name(), partScopes))
+		in.passive = d.batch.slice(schemas.National, d.name(), partScopes)
 	}
 	if !d.isNational() && d.in.National != nil {
 		d.national = d.unitFold.lookup(ctx, d.name())

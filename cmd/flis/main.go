@@ -124,6 +124,7 @@ Exit codes: 0 done, 1 the world is wrong, 2 usage, 3 bad records found.`,
 		parkedCommand(),
 		statusCommand(),
 		auditCommand(),
+		codesCommand(),
 		doctorCommand(),
 	)
 	for _, c := range append(root.Commands(), root) {
