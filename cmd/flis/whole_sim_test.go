@@ -58,6 +58,7 @@ type wholeProcess struct {
 	internal, tables store.Store
 	broker           *wholeHandle
 	closer           *sinks.Closer
+	skew             time.Duration // of its clock
 	sim              *wholeSim
 }
 
@@ -85,6 +86,7 @@ func (s *wholeSim) process(a *wholeActor) *wholeProcess {
 	if a != nil {
 		dead := new(bool)
 		hook = s.hook(a, dead)
+		p.skew = time.Duration(s.rng.IntN(3)-1) * 24 * time.Hour * time.Duration(s.rng.IntN(2))
 		p.broker.hook = hook
 	}
 	p.internal, p.tables = s.internal.With(hook), s.tables.With(hook)
@@ -239,7 +241,7 @@ func (s *wholeSim) close(ctx context.Context, p *wholeProcess) error {
 		}
 		p.closer = sinks.NewCloser(deps)
 	}
-	report, err := p.closer.Round(ctx, s.now, nil)
+	report, err := p.closer.Round(ctx, s.now.Add(p.skew), nil)
 	if err != nil {
 		return err
 	}

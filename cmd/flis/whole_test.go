@@ -23,6 +23,10 @@ type wholeMistake struct {
 	deps             func(*sinks.Deps)
 }
 
+// wholeDays are first days: an ordinary one, one before each change of the clock, before 29 February,
+// before the new year.
+var wholeDays = []string{"2026-03-02", "2026-03-28", "2026-10-24", "2028-02-28", "2025-12-30"}
+
 // newWholeSim makes the system before its first day.
 func newWholeSim(ctx context.Context, dir string, seed uint64, m wholeMistake) (*wholeSim, error) {
 	rng := rand.New(rand.NewPCG(seed, 98))
@@ -30,7 +34,7 @@ func newWholeSim(ctx context.Context, dir string, seed uint64, m wholeMistake) (
 		mistake: m, scratch: dir, fail: []float64{0, 0.002, 0.01}[seed%3]}
 	s.broker = &wholeBroker{topics: map[string]*wholeTopic{},
 		now: func() schemas.Instant { return schemas.InstantOf(s.now) }}
-	first, err := schemas.ParseDay("2026-03-02")
+	first, err := schemas.ParseDay(wholeDays[rng.IntN(len(wholeDays))])
 	if err != nil {
 		return nil, err
 	}

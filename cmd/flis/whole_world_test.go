@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/flis-dk/flis/cmd/flis/scenario"
@@ -40,7 +41,16 @@ func (w *wholeWorld) next() (wholeDelivery, bool) {
 // storyWorld is the demo's story, its vendors' files of a day in an order of the seed.
 func storyWorld(rng *rand.Rand, first schemas.Day) *wholeWorld {
 	story := scenario.Play(first, scenario.Switch)
-	w := &wholeWorld{agreements: story.Agreements}
+	w := &wholeWorld{}
+	for _, line := range strings.SplitAfter(story.Agreements, "\n") {
+		if !strings.Contains(line, "kommune: alle") {
+			w.agreements += line
+			continue
+		}
+		for _, k := range []string{"0101", "0183", "0461", "0751", "0825"} {
+			w.agreements += strings.Replace(line, "kommune: alle", `kommune: "`+k+`"`, 1)
+		}
+	}
 	for _, d := range story.Days {
 		at := d.Day.Midnight().Time().Add(feedHour * time.Hour)
 		files := d.Files
