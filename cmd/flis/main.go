@@ -126,6 +126,7 @@ Exit codes: 0 done, 1 the world is wrong, 2 usage, 3 bad records found.`,
 		auditCommand(),
 		codesCommand(),
 		doctorCommand(),
+		generateCommand(),
 	)
 	for _, c := range append(root.Commands(), root) {
 		c.Args = usageArgs(c.Args)
