@@ -8,40 +8,40 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/flis-dk/flis/cmd/flis/generate"
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/sinks"
 	"github.com/flis-dk/flis/sinks/store"
 )
 
-// wholeRows are the delivered rows of all units as text, each with how often it is there; by unit
-// and dataset. The columns registreret_* are left out: when we knew hangs on who was faster.
+// wholeRows are rows as the truth of a generated Denmark tells them, each with how often it is there;
+// by municipality and dataset.
 type wholeRows map[string]map[string]int
 
-func (s *wholeSim) delivered(tables store.Store, o sinks.ReadOptions) (wholeRows, error) {
+func (a wholeRows) add(r *generate.Row) {
+	table := string(r.Kommune) + " " + string(r.Dataset)
+	if a[table] == nil {
+		a[table] = map[string]int{}
+	}
+	a[table][fmt.Sprint(r.From, r.Until, r.System, r.Values)]++
+}
+
+// delivered is every row of the current tables.
+func (s *wholeSim) delivered() (wholeRows, error) {
 	all := wholeRows{}
 	for _, u := range s.in.agreements.Units() {
 		for name, ds := range s.in.datasets {
 			if name.Area() != u.Area {
 				continue
 			}
-			rows := map[string]int{}
-			columns := sinks.DeliveredColumns(ds)
-			o.Scratch = s.scratch
-			err := sinks.ReadRows(s.ctx, tables, ds, u, o, func(cells []sinks.Cell) error {
-				var b strings.Builder
-				for i, c := range cells {
-					if !strings.HasPrefix(columns[i].Name, "registreret_") {
-						fmt.Fprintf(&b, "%s=%v|", columns[i].Name, c)
-					}
-				}
-				rows[b.String()]++
-				return nil
-			})
+			err := sinks.ReadRows(s.ctx, s.tables, ds, u, sinks.ReadOptions{Scratch: s.scratch},
+				func(cells []sinks.Cell) error {
+					r := truthRow(ds, u.Kommune, cells)
+					all.add(&r)
+					return nil
+				})
 			if err != nil && !errors.Is(err, sinks.ErrNoCertificate) {
 				return nil, err
-			}
-			if len(rows) > 0 {
-				all[u.String()+" "+string(name)] = rows
 			}
 		}
 	}
@@ -72,8 +72,12 @@ func union(a, b wholeRows) wholeRows {
 }
 
 // judge compares what was delivered with what is true, and has the audit make everything anew.
-func (s *wholeSim) judge(truth wholeRows) error {
-	is, err := s.delivered(s.tables, sinks.ReadOptions{})
+func (s *wholeSim) judge() error {
+	truth, err := s.world.truth()
+	if err != nil {
+		return err
+	}
+	is, err := s.delivered()
 	if err != nil {
 		return err
 	}

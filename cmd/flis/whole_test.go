@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/flis-dk/flis/cmd/flis/generate"
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/sinks"
 	"github.com/flis-dk/flis/sinks/store"
@@ -38,12 +39,12 @@ func newWholeSim(ctx context.Context, dir string, seed uint64, m wholeMistake) (
 	if err != nil {
 		return nil, err
 	}
-	s.world = storyWorld(rng, first)
 	s.now = first.Midnight().Time()
-	cfg := &config{Dir: dir, Agreements: filepath.Join(dir, agreementsName)}
-	if err := os.WriteFile(cfg.Agreements, []byte(s.world.agreements), 0o600); err != nil {
+	made := filepath.Join(dir, "danmark")
+	if s.world, err = generatedWorld(ctx, made, seed, first); err != nil {
 		return nil, err
 	}
+	cfg := &config{Dir: dir, Agreements: generate.AgreementsFile(made)}
 	s.in, err = newInstallation(quietCommand(), cfg, s.clock)
 	return s, err
 }
@@ -51,10 +52,6 @@ func newWholeSim(ctx context.Context, dir string, seed uint64, m wholeMistake) (
 // simulateWhole runs one seed.
 func simulateWhole(ctx context.Context, dir string, seed uint64, m wholeMistake) (*wholeSim, error) {
 	s, err := newWholeSim(ctx, dir, seed, m)
-	if err != nil {
-		return nil, err
-	}
-	truth, err := wholeTruth(ctx, filepath.Join(dir, "sand"), seed)
 	if err != nil {
 		return nil, err
 	}
@@ -69,23 +66,7 @@ func simulateWhole(ctx context.Context, dir string, seed uint64, m wholeMistake)
 	if err := s.settle(); err != nil {
 		return s, err
 	}
-	return s, s.judge(truth)
-}
-
-// wholeTruth is what an undisturbed system delivers of the same deliveries.
-func wholeTruth(ctx context.Context, dir string, seed uint64) (wholeRows, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	s, err := newWholeSim(ctx, dir, seed, wholeMistake{})
-	if err != nil {
-		return nil, err
-	}
-	s.fail = 0
-	if err := s.settle(); err != nil {
-		return nil, err
-	}
-	return s.delivered(s.tables, sinks.ReadOptions{})
+	return s, s.judge()
 }
 
 // TestWholeSimulation runs the whole system by seeds; FLIS_WHOLE_SEEDS says how many, FLIS_WHOLE_SEED

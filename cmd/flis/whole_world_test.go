@@ -2,14 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"math/rand/v2"
-	"strings"
+	"os"
 	"time"
 
-	"github.com/flis-dk/flis/cmd/flis/scenario"
+	"github.com/flis-dk/flis/cmd/flis/generate"
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/streams"
 	"github.com/flis-dk/flis/transforms/cpr"
@@ -25,7 +25,8 @@ type wholeDelivery struct {
 
 // wholeWorld is what vendors will send, in the order in which it comes.
 type wholeWorld struct {
-	agreements string
+	dir        string
+	last       schemas.Day
 	deliveries []wholeDelivery
 }
 
@@ -38,28 +39,41 @@ func (w *wholeWorld) next() (wholeDelivery, bool) {
 	return d, true
 }
 
-// storyWorld is the demo's story, its vendors' files of a day in an order of the seed.
-func storyWorld(rng *rand.Rand, first schemas.Day) *wholeWorld {
-	story := scenario.Play(first, scenario.Switch)
-	w := &wholeWorld{}
-	for _, line := range strings.SplitAfter(story.Agreements, "\n") {
-		if !strings.Contains(line, "kommune: alle") {
-			w.agreements += line
-			continue
-		}
-		for _, k := range []string{"0101", "0183", "0461", "0751", "0825"} {
-			w.agreements += strings.Replace(line, "kommune: alle", `kommune: "`+k+`"`, 1)
-		}
+// generatedWorld is a generated Denmark of a few persons, in a folder of its own.
+func generatedWorld(ctx context.Context, dir string, seed uint64, first schemas.Day) (*wholeWorld,
+	error) {
+	const persons, municipalities, days = 14, 3, 7
+	err := generate.Write(ctx, generate.Options{Dir: dir, Seed: seed, Persons: persons,
+		Municipalities: municipalities, From: first, Days: days, ChangesPerDay: 3,
+		VendorEventsPerDay: 4})
+	if err != nil {
+		return nil, err
 	}
-	for _, d := range story.Days {
-		at := d.Day.Midnight().Time().Add(feedHour * time.Hour)
-		files := d.Files
-		rng.Shuffle(len(files), func(i, k int) { files[i], files[k] = files[k], files[i] })
-		for _, f := range files {
-			w.deliveries = append(w.deliveries, wholeDelivery{at, f.System, f.Content, f.Layout})
-		}
+	plan, err := generate.ReadPlan(dir)
+	if err != nil {
+		return nil, err
 	}
-	return w
+	w := &wholeWorld{dir: dir, last: plan[len(plan)-1].Day}
+	for _, step := range plan {
+		content, err := os.ReadFile(step.Path)
+		if err != nil {
+			return nil, err
+		}
+		w.deliveries = append(w.deliveries, wholeDelivery{
+			at:     step.Day.Midnight().Time().Add(feedHour * time.Hour),
+			system: step.System, content: content, layout: step.Layout})
+	}
+	return w, nil
+}
+
+// truth is every row that was knowable at the end.
+func (w *wholeWorld) truth() (wholeRows, error) {
+	all := wholeRows{}
+	err := generate.Truth(w.dir, generate.Known, w.last, func(r generate.Row) error {
+		all.add(&r)
+		return nil
+	})
+	return all, err
 }
 
 // publish is the feed of one file over the simulation's broker.

@@ -72,7 +72,8 @@ func (d *denmark) moveTo(r *random, from schemas.Kommunekode) schemas.Kommunekod
 		to := d.at(r.fraction())
 		if r.chance(2) {
 			i, _ := slices.BinarySearch(d.kommuner, from)
-			to = d.kommuner[(i+r.between(-4, 4)+len(d.kommuner))%len(d.kommuner)]
+			n := len(d.kommuner)
+			to = d.kommuner[((i+r.between(-4, 4))%n+n)%n]
 		}
 		if to != from {
 			return to
