@@ -33,7 +33,9 @@ type config struct {
 	Agreements string `yaml:"agreements" mapstructure:"agreements"`
 	Catalog    string `yaml:"catalog" mapstructure:"catalog"`
 	Key        string `yaml:"key" mapstructure:"key"`
-	CPR        struct {
+	// who has a curated topic; units that are in no entry have none
+	Subscriptions []subscription `yaml:"abonnementer" mapstructure:"abonnementer"`
+	CPR           struct {
 		Layouts map[string]string `yaml:"layouts" mapstructure:"layouts"`
 	} `yaml:"cpr" mapstructure:"cpr"`
 }

@@ -30,9 +30,9 @@ func runCommand() *cobra.Command {
 	var gap string
 	c := &cobra.Command{
 		Use:   "run",
-		Short: "Normalise and close, in one process",
-		Long: `run takes what has been published into the journal, and closes every municipality and area as far as it can be
-closed. With --once it ends when everything that is there has been worked through; else it goes on until it is stopped.
+		Short: "Normalise, close and publish, in one process",
+		Long: `run takes what has been published into the journal, closes every municipality and area as far as it can be
+closed, and brings the curated topics of subscribers (flis publish) to what the certificates say. With --once it ends when everything that is there has been worked through; else it goes on until it is stopped.
 It may be killed at any moment: the next run goes on exactly where the journal and the certificates stand.`,
 		Example: `  flis run --once
   flis status`,
@@ -80,19 +80,27 @@ func (in *installation) runOnce(ctx context.Context, cl *cluster) error {
 	if err != nil {
 		return err
 	}
-	return in.closeRound(ctx, closer, nil)
+	if err := in.closeRound(ctx, closer, nil); err != nil {
+		return err
+	}
+	units, err := in.subscribed("", "")
+	if err != nil {
+		return err
+	}
+	return in.publish(ctx, cl, units)
 }
 
-// runOn normalises and closes side by side until ctx ends or one of them fails.
+// runOn normalises, closes and publishes side by side until ctx ends or one of them fails.
 func (in *installation) runOn(ctx context.Context, cl *cluster) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	done := make(chan error, 2)
+	done := make(chan error, 3)
 	go func() { done <- in.normaliseAll(ctx, cl, false) }()
 	go func() { done <- in.closeOn(ctx, nil) }()
+	go func() { done <- in.publishOn(ctx, cl) }()
 	err := stopped(<-done)
 	stop()
-	return errors.Join(err, stopped(<-done))
+	return errors.Join(err, stopped(<-done), stopped(<-done))
 }
 
 // stopped is nil where a verb was told to end.
