@@ -9,6 +9,7 @@ import (
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/sinks/store"
 	"github.com/flis-dk/flis/streams"
+	"github.com/flis-dk/flis/streams/curated"
 	"github.com/flis-dk/flis/transforms"
 )
 
@@ -16,7 +17,9 @@ import (
 // simulation's to order.
 type wholeBroker struct {
 	topics map[string]*wholeTopic
+	units  map[schemas.Unit]*wholeCurated
 	now    func() schemas.Instant
+	part   func(n int) int // where a batch of n may break
 }
 
 type wholeTopic struct {
@@ -42,24 +45,6 @@ func (b *wholeBroker) append(m *streams.Message) {
 		Topic: m.Topic, Key: slices.Clone(m.Key), Value: slices.Clone(m.Value),
 		Headers: slices.Clone(m.Headers)}})
 	t.next++
-}
-
-// compact keeps of each key the newest record, as a broker may at any moment but for the last
-// record of all. It says how many went.
-func (b *wholeBroker) compact(name string) (gone int) {
-	t := b.topic(name)
-	if len(t.items) == 0 {
-		return 0
-	}
-	last := map[string]int64{}
-	for i := range t.items {
-		last[string(t.items[i].Key)] = t.items[i].Offset
-	}
-	before := len(t.items)
-	t.items = slices.DeleteFunc(t.items, func(it streams.Item) bool {
-		return it.Offset != last[string(it.Key)] && it.Offset != t.next-1
-	})
-	return before - len(t.items)
 }
 
 // wholeHandle is a process's connection: each operation is the scheduler's.
@@ -176,4 +161,93 @@ func (s *wholeSource) Done() bool {
 func mayGoOn(err error) bool {
 	return err == nil || errors.Is(err, store.ErrCrashed) || errors.Is(err, store.ErrInjected) ||
 		errors.Is(err, store.ErrUnknown) || errors.Is(err, streams.ErrLostRace)
+}
+
+// wholeLog is a curated topic of the simulation's broker. What is compacted is the simulation's to
+// order.
+type wholeLog struct {
+	*wholeHandle
+	unit schemas.Unit
+}
+
+// wholeCurated is the records of a curated topic; offsets never change.
+type wholeCurated struct {
+	records []curated.Record
+	history []curated.Record // before any compaction
+	next    int64
+}
+
+func (b *wholeBroker) curated(u schemas.Unit) *wholeCurated {
+	if b.units == nil {
+		b.units = map[schemas.Unit]*wholeCurated{}
+	}
+	if b.units[u] == nil {
+		b.units[u] = &wholeCurated{}
+	}
+	return b.units[u]
+}
+
+// compact keeps of each key the newest record, and, if nulls go, no null value but the last record.
+func (c *wholeCurated) compact(nulls bool) {
+	last := map[string]int64{}
+	for i := range c.records {
+		last[c.records[i].Key] = c.records[i].Offset
+	}
+	c.records = slices.DeleteFunc(c.records, func(r curated.Record) bool {
+		return r.Offset != c.next-1 && (last[r.Key] != r.Offset || nulls && r.Value == nil)
+	})
+}
+
+// ID implements curated.Log.
+func (l *wholeLog) ID() string { return wholeCluster + l.unit.String() }
+
+// Bounds implements curated.Log.
+func (l *wholeLog) Bounds(context.Context) (first, end int64, err error) {
+	err = l.do(store.OpList, "curated", func() { end = l.broker.curated(l.unit).next })
+	return 0, end, err
+}
+
+// Read implements curated.Log, a few records at a time: others go on meanwhile.
+func (l *wholeLog) Read(_ context.Context, from, to int64, fn func(*curated.Record) error) error {
+	const few = 8
+	for from < to {
+		var got []curated.Record
+		err := l.do(store.OpOpen, "curated", func() {
+			for _, r := range l.broker.curated(l.unit).records {
+				if r.Offset >= from && r.Offset < to && len(got) < few {
+					got = append(got, r)
+				}
+			}
+		})
+		if err != nil || len(got) == 0 {
+			return err
+		}
+		for i := range got {
+			if err := fn(&got[i]); err != nil {
+				return err
+			}
+		}
+		from = got[len(got)-1].Offset + 1
+	}
+	return nil
+}
+
+// Append implements curated.Log. Of a batch whose answer is lost a part may have come.
+func (l *wholeLog) Append(_ context.Context, records []curated.Record) error {
+	for len(records) > 0 {
+		n := min(len(records), 1+l.broker.part(len(records)))
+		err := l.do(store.OpCreate, "curated", func() {
+			t := l.broker.curated(l.unit)
+			for _, r := range records[:n] {
+				r.Offset, r.Value = t.next, slices.Clone(r.Value)
+				t.records, t.next = append(t.records, r), t.next+1
+				t.history = append(t.history, r)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		records = records[n:]
+	}
+	return nil
 }

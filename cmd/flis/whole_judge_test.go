@@ -84,6 +84,9 @@ func (s *wholeSim) judge() error {
 	if err := truth.differs(is); err != nil {
 		return err
 	}
+	if err := s.judgeTopics(); err != nil {
+		return err
+	}
 	return s.audit()
 }
 

@@ -14,11 +14,15 @@ import (
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/sinks"
 	"github.com/flis-dk/flis/sinks/store"
+	"github.com/flis-dk/flis/streams/curated"
 )
 
 // wholeMistakes are the ones that the simulation must see; each is planted in every process.
 func wholeMistakes() map[string]wholeMistake {
 	return map[string]wholeMistake{
+		"marker before tables": {log: func(s *wholeSim, l curated.Log) curated.Log {
+			return markerFirst{l, s}
+		}},
 		"late row dropped":           {deps: alterRows(dropLateRows)},
 		"clip forgotten":             {deps: alterFold(ownAllTime)},
 		"ownership of the dead lost": {deps: alterRows(dropDead)},

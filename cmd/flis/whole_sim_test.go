@@ -168,6 +168,9 @@ const wholeWorldPace = 60
 
 // step lets the world go on: a vendor sends the next file, or the clock goes to the next one.
 func (s *wholeSim) step() error {
+	if units := s.topicUnits(); s.rng.IntN(3) == 0 {
+		s.broker.curated(units[s.rng.IntN(len(units))]).compact(s.rng.IntN(2) == 0)
+	}
 	d, ok := s.world.next()
 	if !ok {
 		return nil

@@ -16,12 +16,14 @@ import (
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/sinks"
 	"github.com/flis-dk/flis/sinks/store"
+	"github.com/flis-dk/flis/streams/curated"
 )
 
 // wholeMistake is a planted one; the zero value is none.
 type wholeMistake struct {
 	internal, tables func(store.Store) store.Store
 	deps             func(*sinks.Deps)
+	log              func(*wholeSim, curated.Log) curated.Log
 }
 
 // wholeDays are first days: an ordinary one, one before each change of the clock, before 29 February,
@@ -34,7 +36,7 @@ func newWholeSim(ctx context.Context, dir string, seed uint64, m wholeMistake) (
 	s := &wholeSim{ctx: ctx, rng: rng, internal: store.NewMemory(), tables: store.NewMemory(),
 		mistake: m, scratch: dir, fail: []float64{0, 0.002, 0.01}[seed%3]}
 	s.broker = &wholeBroker{topics: map[string]*wholeTopic{},
-		now: func() schemas.Instant { return schemas.InstantOf(s.now) }}
+		now: func() schemas.Instant { return schemas.InstantOf(s.now) }, part: rng.IntN}
 	first, err := schemas.ParseDay(wholeDays[rng.IntN(len(wholeDays))])
 	if err != nil {
 		return nil, err
@@ -59,7 +61,9 @@ func simulateWhole(ctx context.Context, dir string, seed uint64, m wholeMistake)
 	for i := range 2 {
 		s.start(fmt.Sprint("normaliser ", i), lives, s.normalise)
 		s.start(fmt.Sprint("closer ", i), lives, s.close)
+		s.start(fmt.Sprint("publisher ", i), lives, s.publishTopics)
 	}
+	s.start("subscriber", lives, s.follow)
 	if err := s.run(); err != nil {
 		return s, err
 	}
