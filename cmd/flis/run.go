@@ -249,6 +249,7 @@ func (in *installation) closeRound(
 	if n := len(report.Closed); n > 0 {
 		in.out.Printf("closed %d units\n", n)
 	}
+	in.closeShadows(ctx, units)
 	return failures(report.Failed)
 }
 
