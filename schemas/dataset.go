@@ -107,10 +107,10 @@ func ParseDataset(file string, schema []byte) (*Dataset, error) {
 	}
 	area := r.Namespace[strings.LastIndexByte(r.Namespace, '.')+1:]
 	d := &Dataset{
-		Name:   DatasetName(area + "." + r.Name),
-		Kind:   r.Slags,
-		Period: r.Periode,
-		Owner:  r.Ejer,
+		Name:    DatasetName(area + "." + r.Name),
+		Kind:    r.Slags,
+		Period:  r.Periode,
+		Owner:   r.Ejer,
 		Key:     r.Noegle,
 		Natural: r.Sammenlign,
 		Class:   r.Klasse,

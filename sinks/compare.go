@@ -33,13 +33,13 @@ type Interval struct{ From, To schemas.Day }
 // Compared is how a dataset differs. Rows are counted after what adjoins and says the same has been
 // made one, so that two systems may cut the same time otherwise.
 type Compared struct {
-	Dataset                            schemas.DatasetName
-	Paired                             []string // columns whose values make a key
-	LeftOut                            []string // columns that may differ
+	Dataset                              schemas.DatasetName
+	Paired                               []string // columns whose values make a key
+	LeftOut                              []string // columns that may differ
 	KeysBoth, KeysPresent, KeysCandidate int64
-	Equal, Differing                   int64            // rows of keys that both have
-	RowsPresent, RowsCandidate         int64            // rows that only one of them has
-	Columns                            map[string]int64 // of the differing rows, by column
+	Equal, Differing                     int64            // rows of keys that both have
+	RowsPresent, RowsCandidate           int64            // rows that only one of them has
+	Columns                              map[string]int64 // of the differing rows, by column
 }
 
 // Same says that nothing differs.

@@ -24,7 +24,7 @@ type diffOutput struct {
 var (
 	diffCounts = append(textColumns("datasaet", "parret_paa", "maal"),
 		schemas.Column{Name: "antal", Type: schemas.Int})
-	diffRows   = textColumns("datasaet", "forskel", "noegle", "gyldig_fra", "gyldig_til", "kolonne",
+	diffRows = textColumns("datasaet", "forskel", "noegle", "gyldig_fra", "gyldig_til", "kolonne",
 		"nuvaerende", "skygge")
 )
 

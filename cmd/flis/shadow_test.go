@@ -127,7 +127,11 @@ func (w *badWorld) checkDiffForms(v *vendorChange) {
 		"kolonne slutdato": "2"} {
 		require.Contains(t, counts, "aeldre.visiteret_tid,cpr paragraf ydelsesgruppe,"+maal+","+n)
 	}
-	require.Contains(t, counts, "aeldre.plejebolig,cpr boligtype visiteret_dato,noegler_kun_nuvaerende,1")
+	require.Contains(
+		t,
+		counts,
+		"aeldre.plejebolig,cpr boligtype visiteret_dato,noegler_kun_nuvaerende,1",
+	)
 	require.Contains(t, counts, "aeldre.plejebolig,cpr boligtype visiteret_dato,noegler_kun_skygge,1")
 	rows, _, code := flis(t, "diff", changing, "aeldre", "--rows", "--format", "csv", "--dir", w.dir)
 	require.Equal(t, 4, code)
@@ -135,7 +139,12 @@ func (w *badWorld) checkDiffForms(v *vendorChange) {
 		"ydelsesgruppe=personlig,"+v.day.String()+",,minutter_pr_uge,210.0000,225.0000",
 		"kun_skygge,cpr="+citizen(8), "startdato,,"+(v.day+1).String())
 	table, _, _ := flis(t, "diff", changing, "aeldre", "--rows", "--dir", w.dir)
-	says(t, table, "minutter_pr_uge", "I alt ville 2 rækker blive ændret, 1 falde bort og 2 komme til.")
+	says(
+		t,
+		table,
+		"minutter_pr_uge",
+		"I alt ville 2 rækker blive ændret, 1 falde bort og 2 komme til.",
+	)
 	var all []map[string]any
 	text, _, _ := flis(t, "diff", changing, "aeldre", "--format", "json", "--dir", w.dir)
 	require.NoError(t, json.Unmarshal([]byte(text), &all))
@@ -165,8 +174,11 @@ func TestShadowsThatOverlap(t *testing.T) {
 	w := v.world(t, agreed("vitae", ""), agreed("cura", ", skygge: true"),
 		agreed("kmd-nexus", ", skygge: true"), agreed("kmd-nexus", `, fra: "2026-01-01", skygge: true`))
 	says(t, w.flis(2, "run", "--once"), "own the same datasets at the same time", "aftaler.yaml:6")
-	w.write("aftaler.yaml", "format: 1\naftaler:\n"+agreed("vitae", "")+agreed("cura", ", skygge: true")+
-		agreed("kmd-nexus", ", skygge: true"))
+	w.write(
+		"aftaler.yaml",
+		"format: 1\naftaler:\n"+agreed("vitae", "")+agreed("cura", ", skygge: true")+
+			agreed("kmd-nexus", ", skygge: true"),
+	)
 	v.send(w, "vitae", 0, true)
 	v.send(w, "cura", 0, true)
 	w.flis(0, "run", "--once")
@@ -208,7 +220,12 @@ func TestShadowThatCannotBeClosed(t *testing.T) {
 	chain := w.files("intern/skygge/cura/bevis/0751/aeldre/00000001.json")
 	w.whileFlipped(chain[0], func(w *badWorld) {
 		v.send(w, v.old, 1, false)
-		says(w.t, w.flis(0, "run", "--once"), "flis: shadow cura: ", "what is delivered goes on without it")
+		says(
+			w.t,
+			w.flis(0, "run", "--once"),
+			"flis: shadow cura: ",
+			"what is delivered goes on without it",
+		)
 		require.Len(w.t, w.files("levering/bevis/0751/aeldre/????????.json"), 2)
 	})
 }

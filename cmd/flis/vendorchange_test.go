@@ -39,8 +39,12 @@ func newVendorChange(from, to string, d schemas.Day) *vendorChange {
 }
 
 func agreed(system, more string) string {
-	return fmt.Sprintf("  - {kommune: %q, omraade: aeldre, system: %s, bevis: kontroltal, leverer: dagligt%s}\n",
-		changing, system, more)
+	return fmt.Sprintf(
+		"  - {kommune: %q, omraade: aeldre, system: %s, bevis: kontroltal, leverer: dagligt%s}\n",
+		changing,
+		system,
+		more,
+	)
 }
 
 // world is an installation with the agreements.

@@ -69,7 +69,16 @@ func factsAround(d schemas.Day) careFacts {
 			{id: 6, pnr: citizen(3), minutes: 150, from: d - 30, last: d + 5, known: 3},
 			{id: 7, pnr: citizen(4), group: 2, minutes: 120, from: d + 2, last: schemas.Open, known: 4},
 			{id: 8, pnr: citizen(5), group: 1, minutes: 30, from: d - 50, last: d - 20},
-			{id: 8, pnr: citizen(5), group: 1, minutes: 105, from: d - 50, last: d - 20, known: 3, late: true},
+			{
+				id:      8,
+				pnr:     citizen(5),
+				group:   1,
+				minutes: 105,
+				from:    d - 50,
+				last:    d - 20,
+				known:   3,
+				late:    true,
+			},
 			{id: 9, pnr: citizen(6), minutes: 15, from: d + 20, last: schemas.Open, known: 1},
 			{id: 10, pnr: citizen(7), group: 2, minutes: 300, from: d - 700, last: d - 300},
 		},
@@ -125,7 +134,13 @@ var shapes = map[string]vendorShape{
 }
 
 // delivery is a vendor's file of one delivery, sealed.
-func (s vendorShape) delivery(t *testing.T, f careFacts, known int, all bool, day schemas.Day) string {
+func (s vendorShape) delivery(
+	t *testing.T,
+	f careFacts,
+	known int,
+	all bool,
+	day schemas.Day,
+) string {
 	lines := s.tell(t, f, known, all)
 	lines = append(lines, eventLine(t, "segl-"+day.String(), s.source, "kontrol",
 		map[string]any{"slags": "segl", "leverance": day.String(), "antal": len(lines)}))
@@ -216,7 +231,10 @@ func tellVitae(t *testing.T, f careFacts, known int, all bool) (lines []string) 
 		if h.moved != schemas.Always {
 			o["INDDATO"] = day(h.moved)
 		}
-		lines = append(lines, eventLine(t, fmt.Sprintf("h-%d-%d", h.id, known), "//vitae/751", "bolig", o))
+		lines = append(
+			lines,
+			eventLine(t, fmt.Sprintf("h-%d-%d", h.id, known), "//vitae/751", "bolig", o),
+		)
 	}
 	return lines
 }
