@@ -10,6 +10,9 @@ func RawTopic(s System, event string) string { return fmt.Sprintf("raw.%s.%s.v1"
 // RawTopicPrefix is what all raw topics of a system begin with.
 func RawTopicPrefix(s System) string { return fmt.Sprintf("raw.%s.", s) }
 
+// CuratedTopic is the topic of what a unit's tables say: "kommune.<code>.<area>.v1".
+func CuratedTopic(u Unit) string { return fmt.Sprintf("kommune.%s.%s.v1", u.Kommune, u.Area) }
+
 // ControlEvent is the event of every system that carries seals and heartbeats.
 const ControlEvent = "kontrol"
 

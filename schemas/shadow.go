@@ -23,7 +23,7 @@ func (a *Agreements) Shadow(s System) *Agreements {
 }
 
 func (a *Agreements) only(fits func(*Agreement) bool) *Agreements {
-	some := &Agreements{speakers: map[speaker][]Agreement{}}
+	some := &Agreements{speakers: map[speaker][]Agreement{}, reporters: map[speaker]bool{}}
 	for _, x := range a.all {
 		if !fits(&x) {
 			continue
@@ -32,6 +32,7 @@ func (a *Agreements) only(fits func(*Agreement) bool) *Agreements {
 		some.all = append(some.all, x)
 		k := speaker{x.System, x.Kommune}
 		some.speakers[k] = append(some.speakers[k], x)
+		some.reporters[speaker{x.System, x.Reporter}] = true
 	}
 	return some
 }

@@ -153,7 +153,7 @@ func (in *installation) recount(ctx context.Context, cl *cluster, s schemas.Syst
 	}
 	journalled := map[schemas.Stream]int64{}
 	err = j.Scan(ctx, -1, j.Version(), sinks.Want{Raw: true}, func(row *schemas.Row) error {
-		if first, ok := r.first[row.Stream]; ok && row.Offset >= first {
+		if first, ok := r.first[row.Stream]; ok && row.Offset >= first && row.Generation == 0 {
 			journalled[row.Stream]++
 		}
 		return nil

@@ -120,15 +120,20 @@ Exit codes: 0 done, 1 the world is wrong, 2 usage, 3 bad records found, 4 differ
 		runCommand(),
 		normaliseCommand(),
 		closeCommand(),
+		publishCommand(),
+		followCommand(),
 		showCommand(),
 		diffCommand(),
 		explainCommand(),
 		checkCommand(),
 		parkedCommand(),
+		replayCommand(),
 		statusCommand(),
+		approveCommand(),
 		auditCommand(),
 		codesCommand(),
 		doctorCommand(),
+		generateCommand(),
 	)
 	for _, c := range append(root.Commands(), root) {
 		c.Args = usageArgs(c.Args)

@@ -42,6 +42,7 @@ type installation struct {
 	clock      func() time.Time
 	out        *cobra.Command // where a verb says what it does
 	gap        string         // why to go past missing records; "" = do not
+	accept     string         // why to go on where our change parks too much; "" = do not
 }
 
 // cprSystem is the one system whose deliveries are files of records.
@@ -118,7 +119,7 @@ func newInstallation(c *cobra.Command, cfg *config, clock func() time.Time) (*in
 			Overlay: in.files, Lists: in.lists, Agreements: in.speaking, Registry: in.registry,
 			Parsers: map[schemas.System]transforms.Parser{
 				cprSystem: transforms.Parser(cpr.NewParser(rules)),
-			}},
+			}, Build: build()},
 	)
 	if err != nil {
 		return nil, usage("load catalog: %w", err)
@@ -267,6 +268,7 @@ func (in *installation) closeDeps() (sinks.Deps, error) {
 		},
 		Writer: writerID(),
 		Build:  build(),
+		Guard:  in.cfg.guard(),
 	}, err
 }
 
