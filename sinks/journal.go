@@ -45,6 +45,7 @@ const spareMax = 2
 type Position struct {
 	Next   int64  `json:"next"`            // offset of the first record that is not in the journal
 	Anchor Anchor `json:"anchor,omitzero"` // of the last record before Next
+	Trial  Trial  `json:"proeve,omitzero"` // of what its records are judged by
 }
 
 // Anchor tells the last record of a stream from another that may stand at its offset one day. The
@@ -79,6 +80,7 @@ type journalHead struct {
 	version   int64
 	hash      string // SHA-256 of the bytes of entry version; "" at -1
 	positions positions
+	replays   int64 // entries of replays followed since the journal was opened
 }
 
 // entryLog is the part of delta.Log that the protocol rests on.
@@ -259,7 +261,10 @@ func (h journalHead) follow(c *delta.Commit, data []byte) (journalHead, error) {
 	if first && in.All == nil {
 		return h, fmt.Errorf("%w: entry %d does not name all streams", ErrDamaged, v)
 	}
-	next := journalHead{version: v, hash: hashOf(data), positions: maps.Clone(h.positions)}
+	next := journalHead{v, hashOf(data), maps.Clone(h.positions), h.replays}
+	if in.Kind == kindReplay {
+		next.replays++
+	}
 	if next.positions == nil {
 		next.positions = positions{}
 	}

@@ -8,9 +8,14 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// journalFormat is the number in each entry; docs/decisions/0002-journal.md says what it stands
-// for.
-const journalFormat = 1
+// journalFormat is the greatest number that an entry may have; docs/decisions/0002-journal.md says
+// what each stands for. An entry has the least that fits: a program that knows no generations must
+// not read one of a replay.
+const (
+	journalFormat = formatReplay
+	formatData    = 1
+	formatReplay  = 2
+)
 
 // positions is where each stream stands; moves is how an entry takes them there.
 type (
@@ -22,6 +27,8 @@ type (
 const (
 	kindData = "data"
 	kindGap  = "gap"
+	// kindReplay moves no stream: it holds later generations of records that are there
+	kindReplay = "genafledning"
 )
 
 // entryInfo is the commitInfo of an entry.
@@ -40,7 +47,16 @@ type entryInfo struct {
 	Counts    []recordCount `json:"counts,omitempty"`
 	Canonical []string      `json:"canonical,omitempty"` // fingerprints that the rows rest on, sorted
 	Schemas   []string      `json:"schemas,omitempty"`
-	Reason    string        `json:"reason,omitempty"` // of a gap: why, and who accepted it
+	// of a gap, or of records that stay parked: why, and who accepted it
+	Reason string      `json:"reason,omitempty"`
+	Replay *replayInfo `json:"genafledning,omitempty"`
+}
+
+func (in *entryInfo) format() int64 {
+	if in.Kind == kindReplay {
+		return formatReplay
+	}
+	return formatData
 }
 
 // streamMove is what an entry does to one stream: every offset of [From, Next) is a record of the
@@ -50,6 +66,7 @@ type streamMove struct {
 	Next   int64  `json:"next"`
 	Empty  int64  `json:"empty,omitempty"`
 	Anchor Anchor `json:"anchor,omitzero"`
+	Trial  Trial  `json:"proeve,omitzero"`
 }
 
 // sane bounds what a damaged or hostile entry can claim.
@@ -57,7 +74,7 @@ func (m streamMove) sane() bool {
 	return 0 <= m.From && m.From < m.Next && 0 <= m.Empty && m.Empty <= m.Next-m.From
 }
 
-func (m streamMove) position() Position { return Position{Next: m.Next, Anchor: m.Anchor} }
+func (m streamMove) position() Position { return Position{m.Next, m.Anchor, m.Trial} }
 
 // recordCount counts the records (ordinal 0) of a municipality, delivery and outcome.
 type recordCount struct {
@@ -102,6 +119,9 @@ func readInfo(info map[string]any) (*entryInfo, error) {
 	in := &entryInfo{}
 	if err := json.Unmarshal(data, in); err != nil {
 		return nil, fmt.Errorf("%w: commitInfo: %w", ErrDamaged, err)
+	}
+	if (in.Kind == kindReplay) != (in.Replay != nil) || in.Replay != nil && len(in.Moved) > 0 {
+		return nil, fmt.Errorf("%w: commitInfo: kind %s does not fit the rest", ErrDamaged, in.Kind)
 	}
 	for s, m := range in.Moved {
 		if !m.sane() {

@@ -167,9 +167,9 @@ func killSome(t *testing.T, dir, copies string, run []string, after []time.Durat
 	}
 }
 
-// TestRealFollow is TestFollowKilled on a real broker, with topics that are compacted within
+// TestFollowCompacted is TestFollowKilled on a real broker, with topics that are compacted within
 // seconds, null values and all.
-func TestRealFollow(t *testing.T) {
+func TestFollowCompacted(t *testing.T) {
 	addr := realBroker(t)
 	client := &kafkago.Client{Addr: kafkago.TCP(addr)}
 	for _, u := range followedUnits {

@@ -69,6 +69,7 @@ docs/flis98.md has the formats, and how to score a pipeline of your own.`,
 	f.StringSliceVar(&vendors, "vendors", nil, "elder-care vendors (default: all that there are)")
 	f.IntVar(&o.ChangesPerDay, "changes-per-day", 0, "about so many persons in CPR's file of a day")
 	f.IntVar(&o.VendorEventsPerDay, "vendor-events-per-day", 0, "about so many visits a day")
+	f.BoolVar(&o.NoTruth, "no-truth", false, "leave the truth out: most of the bytes, for measuring")
 	f.BoolVar(&o.Quiet, "quiet", false, "nothing late, doubled, wrong or missing: for measuring")
 	c.AddCommand(playCommand(), scoreCommand())
 	for _, sub := range c.Commands() {
@@ -94,8 +95,14 @@ func makeDenmark(c *cobra.Command, o generate.Options) error {
 	if err != nil {
 		return err
 	}
-	c.Printf("FLIS-98 with about %d persons and %d days from %s is in %s (%.1f s)\n", o.Persons, o.Days,
-		o.From, o.Dir, time.Since(began).Seconds())
+	c.Printf(
+		"FLIS-98 with about %d persons and %d days from %s is in %s (%.1f s)\n",
+		o.Persons,
+		o.Days,
+		o.From,
+		o.Dir,
+		time.Since(began).Seconds(),
+	)
 	return nil
 }
 

@@ -141,7 +141,11 @@ func scoreDenmark(c *cobra.Command, dir, tables, day string) error {
 	if _, err := os.Stat(tables); err != nil {
 		return usage("score: there are no tables in %s: run flis generate play, or name --tables", tables)
 	}
-	in, err := newInstallation(c, &config{Dir: home, Agreements: generate.AgreementsFile(dir)}, time.Now)
+	in, err := newInstallation(
+		c,
+		&config{Dir: home, Agreements: generate.AgreementsFile(dir)},
+		time.Now,
+	)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ of the topic. docs/kuraterede-emner.md is the guide for subscribers.`,
 				return nil
 			}
 			return in.onBroker(c.Context(), func(cl *cluster) error {
-				return in.publish(c.Context(), cl, units)
+				return in.publish(c.Context(), cl, units, in.sayUpToDate)
 			})
 		},
 	}
@@ -119,12 +119,26 @@ func (in *installation) printKey(kommune string) error {
 	return err
 }
 
-// publish brings each topic up to date. One that fails stops no other.
-func (in *installation) publish(ctx context.Context, cl *cluster, units []schemas.Unit) error {
+func (in *installation) sayUpToDate(u schemas.Unit, r curated.Report) {
+	switch {
+	case r.Number == 0:
+		in.out.Printf("%s: there is no certificate yet, and nothing to publish\n", u)
+	case r.Markers == 0:
+		in.out.Printf("%s: the topic is certificate %d already\n", u, r.Number)
+	}
+}
+
+// publish brings each topic up to date, and tells what each run did, unless tell is nil. One that
+// fails stops no other.
+func (in *installation) publish(ctx context.Context, cl *cluster, units []schemas.Unit,
+	tell func(schemas.Unit, curated.Report)) error {
 	var failed []error
 	for _, u := range units {
-		if err := in.publishUnit(ctx, cl, u); err != nil {
+		report, err := in.publishUnit(ctx, cl, u)
+		if err != nil {
 			failed = append(failed, err)
+		} else if tell != nil {
+			tell(u, report)
 		}
 		if ctx.Err() != nil {
 			break
@@ -133,14 +147,15 @@ func (in *installation) publish(ctx context.Context, cl *cluster, units []schema
 	return errors.Join(failed...)
 }
 
-func (in *installation) publishUnit(ctx context.Context, cl *cluster, u schemas.Unit) error {
+func (in *installation) publishUnit(ctx context.Context, cl *cluster, u schemas.Unit) (
+	curated.Report, error) {
 	p, err := in.publisherOf(ctx, cl, u)
 	if err != nil {
-		return fmt.Errorf("publish %s: %w", u, err)
+		return curated.Report{}, fmt.Errorf("publish %s: %w", u, err)
 	}
 	report, err := p.Run(ctx)
 	if err != nil {
-		return err
+		return report, err
 	}
 	if report.Markers > 0 {
 		in.out.Printf("published %s: certificate %d, %d records in %s\n", u, report.Number,
@@ -150,7 +165,7 @@ func (in *installation) publishUnit(ctx context.Context, cl *cluster, u schemas.
 		in.out.Printf("published %s: %d records of a publisher that came late were replaced\n", u,
 			report.Repaired)
 	}
-	return nil
+	return report, nil
 }
 
 func (in *installation) openTables(u schemas.Unit) (*topictables.Tables, error) {
@@ -238,7 +253,7 @@ func (in *installation) publishOn(ctx context.Context, cl *cluster) error {
 				head.Number == done[u].number && in.clock().Sub(done[u].at) < publishCheck):
 				continue
 			case err == nil:
-				err = in.publishUnit(ctx, cl, u)
+				_, err = in.publishUnit(ctx, cl, u)
 			}
 			if err != nil && ctx.Err() == nil {
 				in.out.PrintErrf("flis: %v (the others go on, and it is tried again)\n", err)

@@ -345,7 +345,8 @@ func hashOf(key string) keyHash {
 type tail struct {
 	from, end int64
 	number    int64
-	// stale are the keys whose last record is of an earlier certificate, or not ours
+	// stale are the keys whose last record, those of later certificates aside, is of an earlier one
+	// or not ours
 	stale  map[keyHash]struct{}
 	ahead  int64   // offset of the first record of a later certificate
 	beyond int64   // the greatest number of a record
@@ -380,9 +381,10 @@ func (t *tail) take(r *Record) error {
 	if r.Key == MarkerKey {
 		return t.marker(r)
 	}
-	if r.Number < t.number {
+	switch {
+	case r.Number < t.number:
 		t.stale[hashOf(r.Key)] = struct{}{}
-	} else if len(t.stale) > 0 {
+	case r.Number == t.number && len(t.stale) > 0:
 		delete(t.stale, hashOf(r.Key))
 	}
 	return nil

@@ -94,8 +94,8 @@ func (l *life) number(day schemas.Day) string {
 	return l.cpr
 }
 
-// grant decides the grants of a stay: some from before the first day, some begun in the period, some
-// with more time from their very beginning, some cancelled.
+// grant decides the grants of a stay: some from before the first day, some begun in the period,
+// some with more time from their very beginning, some cancelled.
 func (c *carer) grant(r *random, l *life, x *care, id int64) {
 	for i := range r.between(1, 3) {
 		from := max(x.from, c.From-schemas.Day(r.between(5, 700)))

@@ -47,7 +47,10 @@ func (s *settler) plot(h *household, rate float64, last schemas.Day, quiet bool)
 	day := s.first
 	if h.arrives != schemas.Always {
 		day = h.arrives
-		p.add(&change{happened: day, event: "A05", who: p.slots(func(*life) bool { return true })}, p.delay())
+		p.add(
+			&change{happened: day, event: "A05", who: p.slots(func(*life) bool { return true })},
+			p.delay(),
+		)
 	}
 	for !p.finished {
 		day += 1 + p.wait()
@@ -77,10 +80,8 @@ func (p *plotter) delay() schemas.Day {
 
 // add plans the change: the world has it at once.
 func (p *plotter) add(c *change, delay schemas.Day) {
-	c.known = c.happened + delay
-	if c.known < p.known {
-		c.known = p.known
-	}
+	// What happens is news for the second file and those after.
+	c.known = max(c.happened+delay, p.known, p.first+1)
 	p.known = max(p.known, c.known)
 	p.floor, p.plain = p.known, false
 	p.h.changes = append(p.h.changes, *c)
@@ -107,8 +108,8 @@ func (p *plotter) slots(want func(*life) bool) []int {
 // happen does one thing that can happen, most often a move.
 func (p *plotter) happen(day schemas.Day) {
 	things := []func(schemas.Day) bool{p.birth, p.death, p.emigrate, p.comeBack, p.disappear,
-		p.marry, p.divorce, p.naturalise, p.protect, p.renumber, p.mistake, p.misdate}
-	weights := []int{9, 9, 6, 12, 3, 6, 6, 4, 8, 4, 5, 4}
+		p.marry, p.divorce, p.naturalise, p.protect, p.renumber, p.mistake, p.misdate, p.deathAway}
+	weights := []int{9, 9, 6, 12, 3, 6, 6, 4, 8, 4, 5, 4, 6}
 	if p.r.chance(2) && things[p.r.pick(weights)](day) {
 		return
 	}

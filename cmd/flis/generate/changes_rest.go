@@ -178,3 +178,19 @@ func takesBack(slot int, s stay, instead *stay) func([]*life) []*life {
 		return people
 	}
 }
+
+// deathAway: one who is away dies; no municipality loses an inhabitant.
+func (p *plotter) deathAway(day schemas.Day) bool {
+	who := p.slots(func(l *life) bool {
+		return (l.status == statusEmigrated || l.status == statusMissing) && l.since+2 < day &&
+			!l.married()
+	})
+	if len(who) == 0 {
+		return false
+	}
+	p.same(day, "A21", who[:1], func(people []*life) []*life {
+		people[who[0]].die(day)
+		return people
+	})
+	return true
+}

@@ -74,7 +74,7 @@ func endRecord(records int) record {
 }
 
 // person appends everything that CPR tells of a person who holds the number now.
-func (b *block) person(l *life, event string, day schemas.Day) {
+func (b *block) person(l *life, events []*change) {
 	rec := func(kind string) record { return newRecord(kind, l.cpr) }
 	b.add(rec("001").at(24, l.status).at(26, stamp(l.since)).at(39, string(l.sex)).
 		at(40, l.born.String()).at(51, l.born.String()))
@@ -99,8 +99,10 @@ func (b *block) person(l *life, event string, day schemas.Day) {
 	for _, f := range l.former {
 		b.add(newRecord("022", l.cpr).at(14, f.cpr).at(24, f.from.String()).at(35, f.until.String()))
 	}
-	if event != "" {
-		b.add(rec("099").at(14, stamp(day)).at(26, event))
+	for _, e := range events {
+		if e.event != "" {
+			b.add(rec("099").at(14, stamp(e.happened)).at(26, e.event))
+		}
 	}
 }
 

@@ -17,10 +17,21 @@ import (
 //go:embed indbyggere.csv
 var inhabitantsCSV string
 
+// Some municipalities that the reform of 2007 closed, with their successors, of the public copy of
+// the authority register (kommune.csv).
+//
+//go:embed foer2007.csv
+var closedCSV string
+
+// reform is the day on which municipalities became larger ones.
+func reform() schemas.Day { return schemas.CivilDay(2007, 1, 1) }
+
 // denmark is the municipalities that take part.
 type denmark struct {
 	kommuner []schemas.Kommunekode // by code
 	sums     []int                 // of inhabitants up to and with each
+	// before is the closed municipalities that each took over.
+	before map[schemas.Kommunekode][]schemas.Kommunekode
 }
 
 // newDenmark takes the n largest municipalities.
@@ -41,7 +52,12 @@ func newDenmark(n int) *denmark {
 	slices.SortStableFunc(all, func(a, b size) int { return b.n - a.n })
 	all = all[:min(n, len(all))]
 	slices.SortFunc(all, func(a, b size) int { return strings.Compare(string(a.k), string(b.k)) })
-	d, sum := &denmark{}, 0
+	d, sum := &denmark{before: map[schemas.Kommunekode][]schemas.Kommunekode{}}, 0
+	for _, line := range strings.Split(strings.TrimSpace(closedCSV), "\n")[1:] {
+		f := strings.Split(line, ";")
+		k := schemas.Kommunekode(f[1])
+		d.before[k] = append(d.before[k], schemas.Kommunekode(f[0]))
+	}
 	for _, s := range all {
 		sum += s.n
 		d.kommuner, d.sums = append(d.kommuner, s.k), append(d.sums, sum)
@@ -62,6 +78,9 @@ func (d *denmark) settle(household int) schemas.Kommunekode {
 	return d.at(u)
 }
 
+// nearCodes is how far apart in the list neighbours are.
+const nearCodes = 4
+
 // moveTo is where one who leaves a municipality goes: half stay in the part of the country (codes
 // near each other), the rest go by size.
 func (d *denmark) moveTo(r *random, from schemas.Kommunekode) schemas.Kommunekode {
@@ -72,11 +91,32 @@ func (d *denmark) moveTo(r *random, from schemas.Kommunekode) schemas.Kommunekod
 		to := d.at(r.fraction())
 		if r.chance(2) {
 			i, _ := slices.BinarySearch(d.kommuner, from)
-			n := len(d.kommuner)
-			to = d.kommuner[((i+r.between(-4, 4))%n+n)%n]
+			to = d.kommuner[(i+nearCodes*len(d.kommuner)+r.between(-nearCodes, nearCodes))%len(d.kommuner)]
 		}
 		if to != from {
 			return to
 		}
 	}
+}
+
+// asSent gives the stays of before the reform the codes of their time: CPR tells an address anew
+// with the successor's code.
+func (d *denmark) asSent(r *random, stays []stay) []stay {
+	var all []stay
+	for _, s := range stays {
+		old := d.before[s.kommune]
+		if len(old) == 0 || s.from >= reform() {
+			all = append(all, s)
+			continue
+		}
+		before := s
+		before.holder, before.kommune = s.kommune, old[r.intN(len(old))]
+		before.until = min(s.until, reform())
+		all = append(all, before)
+		if s.until > reform() {
+			s.from = reform()
+			all = append(all, s)
+		}
+	}
+	return all
 }

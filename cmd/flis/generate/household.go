@@ -162,6 +162,11 @@ func (s *settler) house(r *random, h *household, at schemas.Day) {
 			continue
 		}
 		s.early(r, p, common)
+		p.stays = s.denmark.asSent(r, p.stays)
+		if len(p.stays) > 1 && len(p.away) == 0 && r.chance(30) {
+			p.stays = p.stays[1:] // where they lived first is not known
+		}
+		p.since = p.sinceOf()
 	}
 }
 

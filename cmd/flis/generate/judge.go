@@ -77,7 +77,13 @@ type Difference struct {
 
 // String is one line: counts, and no value of a person.
 func (d *Difference) String() string {
-	return fmt.Sprintf("%s %s: %d rows are true, %d delivered", d.Kommune, d.Dataset, d.True, d.Delivered)
+	return fmt.Sprintf(
+		"%s %s: %d rows are true, %d delivered",
+		d.Kommune,
+		d.Dataset,
+		d.True,
+		d.Delivered,
+	)
 }
 
 // Rows is how many rows were compared.

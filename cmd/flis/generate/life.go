@@ -39,7 +39,8 @@ type formerNumber struct {
 }
 
 type stay struct {
-	kommune     schemas.Kommunekode
+	kommune     schemas.Kommunekode // KOMKOD, as CPR sends it
+	holder      schemas.Kommunekode // the successor of a closed one; "" = itself
 	vej, husnr  string
 	etage, doer string
 	from, until schemas.Day
@@ -147,6 +148,14 @@ func (l *life) sinceOf() schemas.Day {
 		i--
 	}
 	return l.stays[i].from
+}
+
+// heldBy is the municipality of today.
+func (s *stay) heldBy() schemas.Kommunekode {
+	if s.holder != "" {
+		return s.holder
+	}
+	return s.kommune
 }
 
 // homeless: road codes 9900 and above are no road.

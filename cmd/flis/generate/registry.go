@@ -10,10 +10,10 @@ import (
 
 // version is a person as the register tells of them in one file.
 type version struct {
-	life  *life
-	file  cprFile
-	event string
-	day   schemas.Day // of the newest change
+	life       *life
+	file       cprFile
+	events     []*change // why the person is in the file
+	renumbered bool      // the old number's end is told in the same file
 }
 
 // versions are what CPR tells of a household, file by file.
@@ -23,7 +23,7 @@ func (h *household) versions(files []cprFile) []version {
 	for _, l := range h.people {
 		people = append(people, l.clone())
 		if h.arrives == schemas.Always {
-			all = append(all, version{l.clone(), files[0], "", files[0].produced})
+			all = append(all, version{life: l.clone(), file: files[0]})
 		}
 	}
 	changes := slices.Clone(h.changes)
@@ -33,20 +33,21 @@ func (h *household) versions(files []cprFile) []version {
 		if !ok {
 			break
 		}
-		told := map[int]*change{}
+		told := map[int][]*change{}
 		for len(changes) > 0 && changes[0].produced() <= f.produced {
 			c := &changes[0]
 			if c.register != nil {
 				people = c.register(people)
 			}
 			for _, i := range c.who {
-				told[i] = c
+				told[i] = append(told[i], c)
 			}
 			changes = changes[1:]
 		}
 		for i, l := range people {
 			if c := told[i]; c != nil {
-				all = append(all, version{l.clone(), f, c.event, c.happened})
+				renumbered := slices.ContainsFunc(c, func(x *change) bool { return x.event == "P03" })
+				all = append(all, version{l.clone(), f, c, renumbered})
 			}
 		}
 	}
@@ -81,4 +82,9 @@ func (h *household) lived(last schemas.Day, fn func(day schemas.Day, l *life)) [
 	return people
 }
 
-func personEntity(h *household, l *life) string { return fmt.Sprintf("h%08d/cpr/p%02d", h.nr, l.slot) }
+func personEntity(
+	h *household,
+	l *life,
+) string {
+	return fmt.Sprintf("h%08d/cpr/p%02d", h.nr, l.slot)
+}

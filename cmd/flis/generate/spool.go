@@ -22,7 +22,8 @@ const (
 	fileMode, folderMode = 0o600, 0o700
 )
 
-// windowDays is how many days are written in one pass over the households; it bounds the open files.
+// windowDays is how many days are written in one pass over the households; it bounds the open
+// files.
 const windowDays = 60
 
 // spool writes files of one window of days, each opened when it is first written to.

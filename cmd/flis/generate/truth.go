@@ -43,11 +43,11 @@ func (l *life) periods() []period {
 	var all []period
 	for _, s := range l.stays {
 		n := len(all)
-		if n > 0 && all[n-1].until == s.from && all[n-1].kommune == s.kommune {
+		if n > 0 && all[n-1].until == s.from && all[n-1].kommune == s.heldBy() {
 			all[n-1].until = s.until
 			continue
 		}
-		all = append(all, period{s.kommune, s.from, s.until})
+		all = append(all, period{s.heldBy(), s.from, s.until})
 	}
 	return all
 }
@@ -136,7 +136,7 @@ func (t *teller) addresses() {
 		if s.until == schemas.Open && !s.homeless() {
 			postnr = s.postnr()
 		}
-		t.row(s.kommune, "borger.adresse", s.from, s.until, string(s.kommune), s.vej, s.husnr,
+		t.row(s.heldBy(), "borger.adresse", s.from, s.until, string(s.kommune), s.vej, s.husnr,
 			s.etage, s.doer, "", postnr, strconv.FormatBool(s.homeless()), s.from.String(),
 			l.arrived(i).String(), from, "false")
 	}
@@ -178,8 +178,8 @@ func (t *teller) absences() {
 		var holders []schemas.Kommunekode
 		for _, s := range t.life.stays {
 			before, after := s.until == a.from, s.from == a.until
-			if (before || after) && !slices.Contains(holders, s.kommune) {
-				holders = append(holders, s.kommune)
+			if (before || after) && !slices.Contains(holders, s.heldBy()) {
+				holders = append(holders, s.heldBy())
 			}
 		}
 		for _, k := range holders {
@@ -206,16 +206,10 @@ func (t *teller) events() {
 	for i := range l.stays {
 		s := &l.stays[i]
 		if i > 0 && l.stays[i-1].until == s.from {
-			before := l.stays[i-1].kommune
-			if before == s.kommune {
-				t.happened(s.kommune, s.from, "intern_flytning", before, s.kommune, "")
-			} else {
-				t.happened(before, s.from, "fraflytning", before, s.kommune, "")
-				t.happened(s.kommune, s.from, "tilflytning", before, s.kommune, "")
-			}
+			t.moved(&l.stays[i-1], s)
 		} else {
 			kind, land := t.arrival(i)
-			t.happened(s.kommune, s.from, kind, "", s.kommune, land)
+			t.happened(s.heldBy(), s.from, kind, "", s.kommune, land)
 		}
 		if s.until == schemas.Open || i+1 < len(l.stays) && l.stays[i+1].from == s.until {
 			continue
@@ -223,22 +217,51 @@ func (t *teller) events() {
 		kind, land := "doed", ""
 		for _, a := range l.away {
 			if a.from == s.until {
-				kind, land = map[string]string{abroad: "udvandring", missing: "forsvundet"}[a.kind], a.to
+				kind, land = "udvandring", a.to
+				if a.kind == missing {
+					kind = "forsvundet"
+				}
 			}
 		}
-		t.happened(s.kommune, s.until, kind, s.kommune, "", land)
+		t.happened(s.heldBy(), s.until, kind, s.kommune, "", land)
+	}
+	if last := &l.stays[len(l.stays)-1]; l.status == statusDead && last.until != l.since {
+		t.happened(last.heldBy(), l.since, "doed", "", "", "") // away: no stock changes
 	}
 }
 
+// moved: two municipalities each have an event; a code that becomes its successor is none.
+func (t *teller) moved(before, s *stay) {
+	from, to := before.kommune, s.kommune
+	switch {
+	case before.heldBy() != s.heldBy():
+		t.happened(before.heldBy(), s.from, "fraflytning", from, to, "")
+		t.happened(s.heldBy(), s.from, "tilflytning", from, to, "")
+	case from == to || to != s.heldBy():
+		t.happened(s.heldBy(), s.from, "intern_flytning", from, to, "")
+	}
+}
+
+// knownBirth is how long after the birth a first address is that of a birth (befolkning.md).
+const knownBirth = 31
+
 // arrival is why a stay began that follows no other.
 func (t *teller) arrival(i int) (kind, land string) {
-	for _, a := range t.life.away {
-		if a.until == t.life.stays[i].from {
-			return map[string]string{abroad: "indvandring", missing: "genfundet"}[a.kind], a.back
+	l, from := t.life, t.life.stays[i].from
+	for _, a := range l.away {
+		switch {
+		case a.until != from:
+		case a.kind == missing:
+			return "genfundet", ""
+		default:
+			return "indvandring", a.back
 		}
 	}
-	if t.life.entry != schemas.Always {
-		return "indvandring", t.life.entryLand
+	switch {
+	case l.entry != schemas.Always:
+		return "indvandring", l.entryLand
+	case from > l.born+knownBirth:
+		return "foerste_bopael", ""
 	}
 	return "foedt", ""
 }

@@ -107,7 +107,12 @@ func (w *writer) household(c *carer, h *household) error {
 	var err error
 	people := h.lived(w.o.last(), func(day schemas.Day, l *life) {
 		if err == nil {
-			err = w.truth(realName, max(day, w.o.From), personEntity(h, l), func() []Row { return truthOf(l) })
+			err = w.truth(
+				realName,
+				max(day, w.o.From),
+				personEntity(h, l),
+				func() []Row { return truthOf(l) },
+			)
 		}
 	})
 	for _, l := range people {
@@ -123,6 +128,9 @@ func (w *writer) household(c *carer, h *household) error {
 
 // truth writes a line of one of the two logs.
 func (w *writer) truth(log string, day schemas.Day, entity string, rows func() []Row) error {
+	if w.o.NoTruth {
+		return nil
+	}
 	f, err := w.at(day, truthName, log, day.String()+".jsonl")
 	if f == nil || err != nil {
 		return err
@@ -141,8 +149,8 @@ func (w *writer) version(h *household, v *version) error {
 		return firstError(err, opened)
 	}
 	var b block
-	b.person(v.life, v.event, v.day)
-	if v.event == "P03" {
+	b.person(v.life, v.events)
+	if v.renumbered {
 		b.former(v.life, v.life.former[len(v.life.former)-1])
 	}
 	f.size += b.count
@@ -249,7 +257,12 @@ func (w *writer) plan() error {
 }
 
 func vendorFile(s schemas.System, arrives schemas.Day) string {
-	return filepath.Join(deliveriesName, arrives.String(), string(s), string(s)+"-"+arrives.String()+".jsonl")
+	return filepath.Join(
+		deliveriesName,
+		arrives.String(),
+		string(s),
+		string(s)+"-"+arrives.String()+".jsonl",
+	)
 }
 
 func (w *writer) file(name, text string) error {

@@ -156,7 +156,12 @@ func (w *writer) seal() error {
 	return nil
 }
 
-func (w *writer) sealDay(s schemas.System, k schemas.Kommunekode, d schemas.Day, c *sealCount) error {
+func (w *writer) sealDay(
+	s schemas.System,
+	k schemas.Kommunekode,
+	d schemas.Day,
+	c *sealCount,
+) error {
 	h := w.o.habitOf(s, k, d)
 	late := min(d+h.lag, w.o.last())
 	all := c.onTime + c.late
