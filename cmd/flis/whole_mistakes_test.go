@@ -20,6 +20,8 @@ import (
 // wholeMistakes are the ones that the simulation must see; each is planted in every process.
 func wholeMistakes() map[string]wholeMistake {
 	return map[string]wholeMistake{
+		"generation ignored":       {deps: alterRows(dropGenerations)},
+		"partial snapshot applied": {deps: alterRows(completeSnapshots)},
 		"marker before tables": {log: func(s *wholeSim, l curated.Log) curated.Log {
 			return markerFirst{l, s}
 		}},
@@ -89,6 +91,20 @@ func dropSnapshots(d schemas.DatasetName) func() func(*schemas.Row) bool {
 
 func dropDeletes() func(*schemas.Row) bool {
 	return func(r *schemas.Row) bool { return r.Op != schemas.OpDelete }
+}
+
+func dropGenerations() func(*schemas.Row) bool {
+	return func(r *schemas.Row) bool { return r.Generation == 0 }
+}
+
+// completeSnapshots takes each part of a list for the whole of it.
+func completeSnapshots() func(*schemas.Row) bool {
+	return func(r *schemas.Row) bool {
+		if r.Op == schemas.OpSnapshot && r.Snapshot != "" {
+			r.Count = 1
+		}
+		return true
+	}
 }
 
 // alterFold changes what tables are folded of.

@@ -17,6 +17,7 @@ import (
 	"github.com/flis-dk/flis/sinks"
 	"github.com/flis-dk/flis/sinks/store"
 	"github.com/flis-dk/flis/streams"
+	"github.com/flis-dk/flis/transforms"
 )
 
 // wholeSim is the whole system in one process: vendors, normalisers and closers over a broker and
@@ -25,7 +26,10 @@ import (
 type wholeSim struct {
 	ctx      context.Context
 	rng      *rand.Rand
-	in       *installation // configuration only: stores are the simulation's
+	in       *installation       // configuration only: stores are the simulation's
+	catalog  *transforms.Catalog // that a process works with which starts now
+	mend     int                 // deliveries after which the catalog is mended; 0 = it is right
+	fed      int
 	world    *wholeWorld
 	broker   *wholeBroker
 	internal *store.Memory
@@ -183,6 +187,9 @@ func (s *wholeSim) step() error {
 
 // feed publishes a delivery as a vendor does who tries again until it has an answer.
 func (s *wholeSim) feed(d *wholeDelivery) error {
+	if s.fed++; s.fed == s.mend {
+		s.catalog = s.in.catalog
+	}
 	const tries = 4
 	for i := range tries {
 		h := &wholeHandle{broker: s.broker}
@@ -227,9 +234,25 @@ func (p *wholeProcess) normalise(ctx context.Context, system schemas.System) err
 	n := &streams.Normaliser{System: system,
 		Source: &wholeSource{wholeHandle: p.broker, topics: topics, most: 1 + s.rng.IntN(40)},
 		Sink:   journalSink{journal: journal, writer: p.writer},
-		Judge:  s.in.catalog.Judge, Park: s.in.catalog.Park, Clock: s.clock,
+		Judge:  s.catalog.Judge, Park: s.catalog.Park, Clock: s.clock,
 		MaxBytes: 1 + s.rng.IntN(40_000)}
 	return n.Run(ctx, true)
+}
+
+// replay is a life of who brings the journals to the catalog as it is now.
+func (s *wholeSim) replay(ctx context.Context, p *wholeProcess) error {
+	for _, system := range s.in.systems() {
+		journal, err := sinks.OpenJournal(ctx, p.internal, system)
+		if err != nil {
+			return err
+		}
+		r := &sinks.Replay{Journal: journal, Writer: p.writer, Dir: s.scratch,
+			Print: s.catalog.SystemFingerprint(system), Judge: s.catalog.JudgeAgain}
+		if _, err := r.Run(ctx, func(*sinks.ReplayResult) error { return nil }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // clock is the moment; a process asks for it as it would ask its own.
@@ -303,6 +326,9 @@ func (s *wholeSim) settle() error {
 	}
 	p := s.process(nil)
 	if err := s.normalise(s.ctx, p); err != nil {
+		return err
+	}
+	if err := s.replay(s.ctx, p); err != nil {
 		return err
 	}
 	s.now = s.now.Add(3 * 24 * time.Hour)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -46,9 +47,52 @@ func newWholeSim(ctx context.Context, dir string, seed uint64, m wholeMistake) (
 	if s.world, err = generatedWorld(ctx, made, seed, first); err != nil {
 		return nil, err
 	}
-	cfg := &config{Dir: dir, Agreements: generate.AgreementsFile(made)}
-	s.in, err = newInstallation(quietCommand(), cfg, s.clock)
-	return s, err
+	agreements, err := os.ReadFile(generate.AgreementsFile(made))
+	if err != nil {
+		return nil, err
+	}
+	cfg := &config{Dir: dir, Agreements: filepath.Join(dir, agreementsName),
+		Catalog: filepath.Join(dir, "katalog")}
+	err = errors.Join(os.WriteFile(cfg.Agreements, append(agreements, listsAgreement...), 0o600),
+		os.CopyFS(cfg.Catalog, os.DirFS("../../testdata/liste")))
+	if err != nil {
+		return nil, err
+	}
+	if s.in, err = newInstallation(quietCommand(), cfg, s.clock); err != nil {
+		return nil, err
+	}
+	s.catalog = s.in.catalog
+	if rng.IntN(2) == 0 {
+		return s, nil
+	}
+	s.mend = 1 + rng.IntN(len(s.world.deliveries))
+	return s, s.mistakenCodes(cfg)
+}
+
+// mistakenCodes begins with a code list of ours that is wrong. It is mended on the way, and what was
+// normalised by it is replayed.
+func (s *wholeSim) mistakenCodes(cfg *config) error {
+	wrong := *cfg
+	wrong.Catalog = cfg.Catalog + "-fejl"
+	err := os.CopyFS(wrong.Catalog, os.DirFS(cfg.Catalog))
+	if err == nil {
+		err = os.Mkdir(filepath.Join(wrong.Catalog, "codes"), 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(wrong.Catalog, "codes", "lokal.csv"), []byte(
+			"system;liste;kode;standard;gyldig_fra;gyldig_til;kilde\n"+
+				"kmd-nexus;leverandoertype;MUNICIPAL;privat;;;o\n"+
+				"cura;leverandoertype;1;privat;;;o\n"+
+				"vitae;leverandoertype;K;privat;;;o\n"), 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	in, err := newInstallation(quietCommand(), &wrong, s.clock)
+	if err == nil {
+		s.catalog = in.catalog
+	}
+	return err
 }
 
 // simulateWhole runs one seed.
@@ -64,6 +108,7 @@ func simulateWhole(ctx context.Context, dir string, seed uint64, m wholeMistake)
 		s.start(fmt.Sprint("publisher ", i), lives, s.publishTopics)
 	}
 	s.start("subscriber", lives, s.follow)
+	s.start("replay", lives, s.replay)
 	if err := s.run(); err != nil {
 		return s, err
 	}

@@ -6,7 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/flis-dk/flis/cmd/flis/generate"
@@ -27,6 +30,7 @@ type wholeDelivery struct {
 type wholeWorld struct {
 	dir        string
 	last       schemas.Day
+	lists      wholeRows // what is true of the lists
 	deliveries []wholeDelivery
 }
 
@@ -53,7 +57,7 @@ func generatedWorld(ctx context.Context, dir string, seed uint64, first schemas.
 	if err != nil {
 		return nil, err
 	}
-	w := &wholeWorld{dir: dir, last: plan[len(plan)-1].Day}
+	w := &wholeWorld{dir: dir, last: plan[len(plan)-1].Day, lists: wholeRows{}}
 	for _, step := range plan {
 		content, err := os.ReadFile(step.Path)
 		if err != nil {
@@ -63,7 +67,60 @@ func generatedWorld(ctx context.Context, dir string, seed uint64, first schemas.
 			at:     step.Day.Midnight().Time().Add(feedHour * time.Hour),
 			system: step.System, content: content, layout: step.Layout})
 	}
+	w.sendLists(rand.New(rand.NewPCG(seed, 615)), first)
+	slices.SortStableFunc(w.deliveries, func(a, b wholeDelivery) int { return a.at.Compare(b.at) })
 	return w, nil
+}
+
+// listsOf is the municipality whose vendor sends whole lists (testdata/liste).
+const listsOf = schemas.Kommunekode("0615")
+
+const listsAgreement = `  - {kommune: "0615", omraade: aeldre, system: liste, bevis: ingen, leverer: dagligt}` + "\n"
+
+// sendLists adds lists of four grants, a day each; of some a record is lost for good, so that they
+// have no effect. What a whole list lacks has ended on its day.
+func (w *wholeWorld) sendLists(rng *rand.Rand, first schemas.Day) {
+	const grants, lists = 4, 5
+	begins := first - 100
+	ended := map[int]schemas.Day{}
+	for l := range lists {
+		day := first + schemas.Day(l)
+		var members []int
+		for g := range grants {
+			if _, gone := ended[g]; !gone && (l == 0 || rng.IntN(5) > 0) {
+				members = append(members, g)
+			}
+		}
+		whole := l == 0 || rng.IntN(2) == 0
+		sent := members
+		if !whole && len(members) > 0 {
+			sent = members[:len(members)-1]
+		}
+		var b bytes.Buffer
+		for _, g := range sent {
+			fmt.Fprintf(&b, `{"specversion":"1.0","type":"bevilling","id":"%d-%d","source":"//liste/0615",`+
+				`"time":"%sT12:00:00Z","flis_leverance":"%s","data":{"nr":"g%d","kom":"0615",`+
+				`"cpr":"610170000%d","liste":"l%d","antal":%d,"dag":"%s","fra":"%s"}}`+"\n",
+				l, g, day, day, g, g, l, len(members), day, begins)
+		}
+		w.deliveries = append(w.deliveries, wholeDelivery{system: "liste", content: b.Bytes(),
+			at: day.Midnight().Time().Add(12 * time.Hour)})
+		for g := range grants {
+			if _, gone := ended[g]; whole && len(members) > 0 && !gone && !slices.Contains(members, g) {
+				ended[g] = day
+			}
+		}
+	}
+	for g := range grants {
+		until, gone := ended[g]
+		if !gone {
+			until = schemas.Open
+		}
+		w.lists.add(&generate.Row{Kommune: listsOf, Dataset: "aeldre.visiteret_tid", From: begins,
+			Until: until, System: "liste", Values: []string{fmt.Sprint("liste:g", g),
+				fmt.Sprint("610170000", g), "SEL-83-1-1", "personlig", "60.0000", "kommunal",
+				begins.String(), ""}})
+	}
 }
 
 // truth is every row that was knowable at the end.
@@ -73,6 +130,7 @@ func (w *wholeWorld) truth() (wholeRows, error) {
 		all.add(&r)
 		return nil
 	})
+	maps.Copy(all, w.lists)
 	return all, err
 }
 
