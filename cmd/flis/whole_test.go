@@ -7,7 +7,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +28,7 @@ type wholeMistake struct {
 	internal, tables func(store.Store) store.Store
 	deps             func(*sinks.Deps)
 	log              func(*wholeSim, curated.Log) curated.Log
+	from             uint64 // a seed from which it is soon seen
 }
 
 // wholeDays are first days: an ordinary one, one before each change of the clock, before 29 February,
@@ -137,13 +141,31 @@ func TestWholeSimulation(t *testing.T) {
 		require.NoError(t, err)
 		seeds = 1
 	}
-	began, deaths, steps := time.Now(), 0, 0
-	var n uint64
-	for ; n < seeds && (limit == 0 || time.Since(began) < limit); n++ {
-		s, err := simulateWhole(t.Context(), t.TempDir(), from+n, wholeMistake{})
-		require.NoError(t, err, "run it again: FLIS_WHOLE_SEED=%d go test ./cmd/flis -run WholeSimulation",
-			from+n)
-		deaths, steps = deaths+s.deaths, steps+s.steps
+	began := time.Now()
+	var next, done, deaths, steps atomic.Int64
+	var failed atomic.Bool
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for !failed.Load() && (limit == 0 || time.Since(began) < limit) {
+				n := uint64(next.Add(1) - 1)
+				if n >= seeds {
+					return
+				}
+				s, err := simulateWhole(t.Context(), t.TempDir(), from+n, wholeMistake{})
+				if err != nil {
+					failed.Store(true)
+					t.Errorf("%v\nrun it again: FLIS_WHOLE_SEED=%d go test ./cmd/flis -run WholeSimulation$",
+						err, from+n)
+					return
+				}
+				done.Add(1)
+				deaths.Add(int64(s.deaths))
+				steps.Add(int64(s.steps))
+			}
+		})
 	}
-	t.Logf("%d seeds, %d operations, %d deaths, %s", n, steps, deaths, time.Since(began).Round(time.Second))
+	workers.Wait()
+	t.Logf("%d seeds, %d operations, %d deaths, %s", done.Load(), steps.Load(), deaths.Load(),
+		time.Since(began).Round(time.Second))
 }
