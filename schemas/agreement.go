@@ -56,7 +56,7 @@ type speaker struct {
 }
 
 // NewAgreements sorts and checks: two agreements of one municipality and area may not own the same
-// dataset at the same valid time, shadows aside.
+// dataset at the same valid time. A shadow meets only those of its own system.
 func NewAgreements(all []Agreement) (*Agreements, error) {
 	all = slices.Clone(all)
 	slices.SortFunc(all, compareAgreements)
@@ -104,7 +104,7 @@ func compareAgreements(x, y Agreement) int {
 }
 
 func (x *Agreement) overlaps(y *Agreement) bool {
-	if x.Kommune != y.Kommune || x.Area != y.Area || x.Shadow || y.Shadow || x.From >= y.To ||
+	if x.Kommune != y.Kommune || x.Area != y.Area || !x.sameTables(y) || x.From >= y.To ||
 		y.From >= x.To {
 		return false
 	}

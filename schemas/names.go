@@ -33,3 +33,7 @@ func CertificateKey(u Unit, n int64) string { return fmt.Sprintf("bevis/%s/%08d.
 
 // StatePrefix is the folder of a unit's close state, beside the journal and never delivered.
 func StatePrefix(u Unit) string { return "lukketilstand/" + u.String() }
+
+// ShadowPrefix is where all that is made of a shadow system lies in the internal root: close state,
+// tables and certificates under the names that they would have without it.
+func ShadowPrefix(s System) string { return "skygge/" + string(s) }

@@ -302,7 +302,7 @@ func expected(
 		system := statements[0].System
 		snapshots := snapshotsOf(all, statements, u, name)
 		for _, s := range fold.Key(d.Kind, cutTo(ags, system, d, statements), snapshots) {
-			if tooOld(ags, system, d, &s) {
+			if d.Kind == schemas.Fact && !ofItsTime(ags, system, &s) || tooOld(ags, system, d, &s) {
 				continue
 			}
 			b := parquet.NewBatch(shape.fields)
@@ -359,24 +359,25 @@ func cutTo(
 	rows []schemas.Row,
 ) (out []schemas.Row) {
 	for _, r := range rows {
-		if r.Op != schemas.OpUpsert {
+		if r.Op != schemas.OpUpsert || d.Kind == schemas.Fact {
 			out = append(out, r)
 			continue
 		}
 		for _, a := range ags {
-			c := r
-			switch {
-			case a.System != s || a.Shadow:
-			case d.Kind == schemas.Fact && (r.From < a.From || r.From >= a.To):
-			case d.Kind == schemas.Fact:
-				out = append(out, c)
-			default:
+			if c := r; a.System == s && !a.Shadow {
 				c.From, c.To = max(c.From, a.From), min(c.To, a.To)
 				out = append(out, c)
 			}
 		}
 	}
 	return out
+}
+
+// ofItsTime: the fact that holds lies, by its date, in time that its system owns.
+func ofItsTime(ags []schemas.Agreement, s schemas.System, g *fold.Segment) bool {
+	return slices.ContainsFunc(ags, func(a schemas.Agreement) bool {
+		return a.System == s && !a.Shadow && a.From <= g.From && g.From < a.To
+	})
 }
 
 func tooOld(ags []schemas.Agreement, s schemas.System, d *schemas.Dataset, g *fold.Segment) bool {

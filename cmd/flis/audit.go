@@ -64,7 +64,11 @@ func (in *installation) audit(ctx context.Context, codes []sinks.ControlCode) er
 	if err != nil {
 		return err
 	}
-	problems = append(problems, more...)
+	shadows, err := in.auditShadows(ctx)
+	if err != nil {
+		return err
+	}
+	problems = append(append(problems, more...), shadows...)
 	return differences(in.out, problems)
 }
 

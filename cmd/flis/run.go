@@ -275,6 +275,7 @@ func (in *installation) closeRound(
 		in.out.Printf("closed %d units\n", n)
 	}
 	in.waits(report)
+	in.closeShadows(ctx, units)
 	return failures(report.Failed)
 }
 

@@ -32,7 +32,9 @@ type installation struct {
 	files      fs.FS // the overlay; nil = none
 	lists      *codes.Lists
 	datasets   map[schemas.DatasetName]*schemas.Dataset
-	agreements *schemas.Agreements
+	agreements *schemas.Agreements // of what is delivered
+	speaking   *schemas.Agreements // shadows too: who may send
+	shadowing  []*shadow           // made when they are first closed
 	registry   avro.Registry
 	catalog    *transforms.Catalog
 	internal   store.Store // journal and close state: ours alone
@@ -100,10 +102,11 @@ func newInstallation(c *cobra.Command, cfg *config, clock func() time.Time) (*in
 	for d := range in.datasets {
 		known[d] = true
 	}
-	in.agreements, err = loadAgreements(cfg.Agreements, in.lists, known, systemNames(builtin))
+	in.speaking, err = loadAgreements(cfg.Agreements, in.lists, known, systemNames(builtin))
 	if err != nil {
 		return nil, err
 	}
+	in.agreements = in.speaking.Delivered()
 	if in.registry, err = openRegistry(cfg, builtin); err != nil {
 		return nil, err
 	}
@@ -113,7 +116,7 @@ func newInstallation(c *cobra.Command, cfg *config, clock func() time.Time) (*in
 	}
 	in.catalog, err = transforms.Load(
 		transforms.Sources{Builtin: schemas.Builtin, Mappings: transforms.Mappings,
-			Overlay: in.files, Lists: in.lists, Agreements: in.agreements, Registry: in.registry,
+			Overlay: in.files, Lists: in.lists, Agreements: in.speaking, Registry: in.registry,
 			Parsers: map[schemas.System]transforms.Parser{
 				cprSystem: transforms.Parser(cpr.NewParser(rules)),
 			}, Build: build()},
@@ -184,7 +187,7 @@ func (in *installation) openStores() error {
 func (in *installation) systems() []schemas.System {
 	var all []schemas.System
 	seen := map[schemas.System]bool{}
-	for _, a := range in.agreements.All() {
+	for _, a := range in.speaking.All() {
 		if !seen[a.System] {
 			seen[a.System] = true
 			all = append(all, a.System)
