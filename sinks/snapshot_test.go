@@ -164,17 +164,19 @@ func (e *snapshotEvents) Rows(ctx context.Context, from, to int64, statements bo
 func (s *snapshotScene) round() *Closer {
 	s.made++
 	s.notes, s.read = nil, map[schemas.System]int64{}
-	c := NewCloser(Deps{Tables: s.st, Engine: &plainEngine{st: s.st, writer: fmt.Sprint("w", s.made)}, Workers: 1,
-		Agreements: simAgreements(), Datasets: simDatasets(), Writer: "w", Accounts: s.st,
-		Progress: func(p Progress) {
-			if p.Note != "" {
-				s.notes = append(s.notes, p.Note)
-			}
-		},
-		Journal: func(_ context.Context, system schemas.System) (Events, error) {
-			return &snapshotEvents{worldEvents{w: s.w, system: system,
-				length: len(s.w.journals[system])}, s}, nil
-		}})
+	c := NewCloser(
+		Deps{Tables: s.st, Engine: &plainEngine{st: s.st, writer: fmt.Sprint("w", s.made)}, Workers: 1,
+			Agreements: simAgreements(), Datasets: simDatasets(), Writer: "w", Accounts: s.st,
+			Progress: func(p Progress) {
+				if p.Note != "" {
+					s.notes = append(s.notes, p.Note)
+				}
+			},
+			Journal: func(_ context.Context, system schemas.System) (Events, error) {
+				return &snapshotEvents{worldEvents{w: s.w, system: system,
+					length: len(s.w.journals[system])}, s}, nil
+			}},
+	)
 	report, err := c.Round(context.Background(), s.w.now, nil)
 	require.NoError(s.t, err)
 	if !s.other { // certificates rest on the entries that were
