@@ -38,7 +38,7 @@ func Status(ctx context.Context, tables store.Store, all *schemas.Agreements,
 	journal func(context.Context, schemas.System) (Events, error),
 	units []schemas.Unit) ([]UnitStatus, error) {
 	if len(units) == 0 {
-		units = all.Units()
+		units = all.Certified()
 	}
 	versions := map[schemas.System]int64{}
 	var out []UnitStatus
