@@ -97,6 +97,9 @@ func (s *UnitStatus) describe(c *Certificate) {
 			s.Rows += d.Current.Rows
 		}
 	}
+	if c.Basis != nil {
+		s.Day = c.LeveranceDay() // its rows are of days, and it has no state of its own
+	}
 	for text, state := range c.Calendar {
 		day, err := schemas.ParseDay(text)
 		if err != nil {
