@@ -118,7 +118,8 @@ func NewCloser(d Deps) *Closer {
 		d.Progress = func(Progress) {}
 	}
 	return &Closer{deps: d, rules: closeProtocol(), guard: guardProtocol(),
-		holds: map[schemas.Unit]*holdMemo{}, statuses: map[schemas.Unit]Basis{}, heads: map[schemas.Unit]*Certificate{},
+		holds: map[schemas.Unit]*holdMemo{}, statuses: map[schemas.Unit]Basis{},
+		heads:    map[schemas.Unit]*Certificate{},
 		accounts: map[schemas.System]*Accounts{}, entries: map[entryOf]string{},
 		quiet: map[schemas.Unit]map[schemas.System]int64{},
 		saved: map[schemas.System]savedAccounts{}}

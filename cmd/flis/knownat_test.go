@@ -332,6 +332,9 @@ func toldInOrder(t *testing.T, seed, way uint64) map[string][]string {
 	}
 	rows := map[string][]string{}
 	for _, d := range x.datasets() {
+		if d == string(schemas.StatusDataset) {
+			continue // tells of the closes, which differ
+		}
 		for _, l := range x.shown(d, showFlags{}) {
 			var row map[string]any
 			require.NoError(t, json.Unmarshal([]byte(l), &row))
