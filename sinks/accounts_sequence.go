@@ -22,7 +22,11 @@ const holesMax = 4096
 
 // at is the first stretch that ends at n or later.
 func (s numbers) at(n int64) int {
-	i, _ := slices.BinarySearchFunc(s, n, func(x numberRange, n int64) int { return cmp.Compare(x.to, n) })
+	i, _ := slices.BinarySearchFunc(
+		s,
+		n,
+		func(x numberRange, n int64) int { return cmp.Compare(x.to, n) },
+	)
 	return i
 }
 

@@ -90,9 +90,14 @@ func sequenceStates() map[string]stateCase {
 	}
 	closed := "2026-03-03 lukket 0 []\n"
 	return map[string]stateCase{
-		"whole":              {schemas.ProofSequence, numbered(beat("3", 3), 1, 2, 3), evening, closed},
-		"any order, doubled": {schemas.ProofSequence, numbered(beat("3", 3), 3, 1, 1, 2, 3), evening, closed},
-		"begins anywhere":    {schemas.ProofSequence, numbered(beat("72", 2), 71, 72), evening, closed},
+		"whole": {schemas.ProofSequence, numbered(beat("3", 3), 1, 2, 3), evening, closed},
+		"any order, doubled": {
+			schemas.ProofSequence,
+			numbered(beat("3", 3), 3, 1, 1, 2, 3),
+			evening,
+			closed,
+		},
+		"begins anywhere": {schemas.ProofSequence, numbered(beat("72", 2), 71, 72), evening, closed},
 		"ignored has landed": {schemas.ProofSequence, func(s *proofScene) {
 			s.numbered(1, schemas.Ignored)
 			s.beat("1", 1)

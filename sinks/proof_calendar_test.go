@@ -60,6 +60,10 @@ func TestSlots(t *testing.T) {
 		require.Equal(t, c.hours, count(schemas.UpdateHourly), c.day)
 		require.Equal(t, c.quarters, count(schemas.UpdateQuarter), c.day)
 		require.Equal(t, c.daily, count(schemas.UpdateDaily), c.day)
-		require.Equal(t, 1, slotBegan(schemas.UpdateDaily, end.Add(-time.Hour)).In(schemas.Copenhagen).Hour())
+		require.Equal(
+			t,
+			1,
+			slotBegan(schemas.UpdateDaily, end.Add(-time.Hour)).In(schemas.Copenhagen).Hour(),
+		)
 	}
 }

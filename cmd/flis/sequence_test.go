@@ -70,9 +70,14 @@ func TestSequenceFromFeedToStatus(t *testing.T) {
 
 	status = w.take(w.event(5, 4, nil), w.event(3, 6, nil))
 	require.NotContains(t, status, "den første er 4")
-	says(t, status, "revideret  0615 aeldre  "+w.day(5)+" lukket", "revideret  0615 aeldre  "+w.day(4)+" lukket",
+	says(
+		t,
+		status,
+		"revideret  0615 aeldre  "+w.day(5)+" lukket",
+		"revideret  0615 aeldre  "+w.day(4)+" lukket",
 		"0615 aeldre  "+w.day(3)+" lukket_med_forbehold  vitae: intet hjerteslag",
-		"0615 aeldre  "+w.day(2)+" lukket_med_forbehold  vitae: intet modtaget")
+		"0615 aeldre  "+w.day(2)+" lukket_med_forbehold  vitae: intet modtaget",
+	)
 	require.Len(t, shown(t, w.dir, "0615", "aeldre.visiteret_tid"), 6)
 }
 
