@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -238,4 +239,19 @@ func TestBeginIsKept(t *testing.T) {
 	a.Forget()
 	require.Empty(t, a.sequences["0101"].beats)
 	require.Equal(t, int64(1), a.View().sequences["0101"].begin())
+}
+
+// TestSequenceInASnapshot: what is written and read back says the same, and goes on.
+func TestSequenceInASnapshot(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, schemas.ProofSequence)
+	s.numbered(1, schemas.Accepted)
+	s.numbered(4, schemas.Accepted)
+	s.record("a", schemas.Accepted)
+	s.beat("4", 4)
+	b := encodedAccounts(t, s.accounts)
+	again, err := decodeAccounts(bytes.NewReader(b), int64(len(b)))
+	require.NoError(t, err)
+	require.Equal(t, s.accounts.View(), again.View())
+	require.Equal(t, s.accounts.sequences, again.sequences)
 }

@@ -14,7 +14,7 @@ import (
 
 // AccountsFormat is the format of a snapshot of accounts. It is raised with each field that is
 // added, and with each change of what Accounts count: a snapshot of another format is not used.
-const AccountsFormat = 1
+const AccountsFormat = 2
 
 // snapshotField writes and reads one part of Accounts (docs/decisions/0012-regnskab.md). Fields
 // stand in the order of snapshotFields, each behind its tag.
@@ -30,6 +30,7 @@ func snapshotFields() []snapshotField {
 		{2, putCounts, getCounts},
 		{3, putIDs, getIDs},
 		{4, putParked, getParked},
+		{5, putSequences, getSequences},
 	}
 }
 
