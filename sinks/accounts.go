@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -35,6 +36,10 @@ func (a *Account) said() bool {
 	return a != nil && (a.Distinct() > 0 || a.Heartbeat > 0 || len(a.Seals) > 0)
 }
 
+func compareAccountKeys(a, b accountKey) int {
+	return cmp.Or(cmp.Compare(a.kommune, b.kommune), cmp.Compare(a.day, b.day))
+}
+
 type accountKey struct {
 	kommune schemas.Kommunekode
 	day     schemas.Day
@@ -51,6 +56,7 @@ type Accounts struct {
 	newest   schemas.Day
 	// what the source numbers, by the municipality that it is of
 	sequences map[schemas.Kommunekode]*sequence
+	rows      int64 // counted by this process
 }
 
 // NewAccounts counts from nothing.
@@ -157,6 +163,7 @@ func (a *Accounts) of(k schemas.Kommunekode, d schemas.Day) *Account {
 // Add counts a row: a record (ordinal 0), a seal or a heartbeat; others are passed over. The last
 // record of an event id, in order of the journal, decides its outcome.
 func (a *Accounts) Add(r *schemas.Row) {
+	a.rows++
 	a.newest = max(a.newest, r.Leverance)
 	switch {
 	case r.Op == schemas.OpSeal:
@@ -168,6 +175,7 @@ func (a *Accounts) Add(r *schemas.Row) {
 		a.again(r)
 		a.sequenceOf(r.Kommune).again(r)
 	case r.Ordinal == 0:
+		a.mend(r)
 		if r.Event != schemas.ControlEvent {
 			a.record(r)
 		}
@@ -248,9 +256,6 @@ func (a *Accounts) Forget() {
 			delete(a.accounts, k)
 		}
 	}
-	for _, s := range a.sequences {
-		s.forget(a.newest - accountDays)
-	}
 	for _, set := range a.ids {
 		set.forget(a.newest - DuplicateDays)
 	}
@@ -258,6 +263,9 @@ func (a *Accounts) Forget() {
 		if _, ok := a.ids[k].find(id); !ok {
 			delete(a.parked, id)
 		}
+	}
+	for k, s := range a.sequences {
+		s.forget(a.newest-accountDays, func(id uint64) bool { return a.parked[id] == k })
 	}
 }
 

@@ -118,11 +118,12 @@ func (c *Closer) viewNow(ctx context.Context, s schemas.System) (*View, error) {
 		return nil, err
 	}
 	a := c.accounts[s]
+	end := journal.Version()
 	if a == nil {
-		a = NewAccounts()
+		a = c.loadAccounts(ctx, journal, s, end)
 		c.accounts[s] = a
 	}
-	if end := journal.Version(); end > a.Version {
+	if end > a.Version {
 		err := journal.Rows(ctx, a.Version, end, false, func(r *schemas.Row) error {
 			a.Add(r)
 			return nil
