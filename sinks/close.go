@@ -105,7 +105,8 @@ type Closer struct {
 	bases    map[schemas.Unit]dayBasis                 // of an audit; nil = what is closed
 	holds    map[schemas.Unit]*holdMemo
 	saved    map[schemas.System]savedAccounts
-	mu       sync.Mutex // guards heads, quiet, holds and the report
+	statuses map[schemas.Unit]Basis // how far the areas' certificates told nothing new
+	mu       sync.Mutex             // guards heads, quiet, holds, statuses and the report
 }
 
 // NewCloser makes a closer that remembers nothing yet.
@@ -117,7 +118,7 @@ func NewCloser(d Deps) *Closer {
 		d.Progress = func(Progress) {}
 	}
 	return &Closer{deps: d, rules: closeProtocol(), guard: guardProtocol(),
-		holds: map[schemas.Unit]*holdMemo{}, heads: map[schemas.Unit]*Certificate{},
+		holds: map[schemas.Unit]*holdMemo{}, statuses: map[schemas.Unit]Basis{}, heads: map[schemas.Unit]*Certificate{},
 		accounts: map[schemas.System]*Accounts{}, entries: map[entryOf]string{},
 		quiet: map[schemas.Unit]map[schemas.System]int64{},
 		saved: map[schemas.System]savedAccounts{}}
@@ -152,7 +153,7 @@ func (c *Closer) Round(ctx context.Context, now time.Time, units []schemas.Unit)
 		Held: map[schemas.Unit]*Held{}}
 	for range turnsMax {
 		t := &turn{closer: c, now: schemas.InstantOf(now), report: report}
-		again, err := t.run(ctx, c.withNational(todo, report.Failed))
+		again, err := t.run(ctx, c.withStatus(c.withNational(todo, report.Failed)))
 		if err != nil {
 			return report, err
 		}

@@ -58,10 +58,14 @@ func (p *pass) run(ctx context.Context, all []*standing) (again []schemas.Unit, 
 	if err := p.batch.Sort(ctx); err != nil {
 		return nil, err
 	}
-	var municipal []*standing
+	var municipal, statuses []*standing
 	blocked := map[schemas.Area]bool{}
 	for _, s := range all {
 		if p.units[s.unit] == nil {
+			continue
+		}
+		if isStatus(s.unit) {
+			statuses = append(statuses, s)
 			continue
 		}
 		if s.unit.Kommune != schemas.National {
@@ -77,6 +81,7 @@ func (p *pass) run(ctx context.Context, all []*standing) (again []schemas.Unit, 
 	}
 	municipal = p.unblocked(municipal, blocked)
 	each(p.turn.closer.deps.Workers, municipal, func(s *standing) { p.close(ctx, s) })
+	each(p.turn.closer.deps.Workers, statuses, func(s *standing) { p.close(ctx, s) })
 	return p.again, ctx.Err()
 }
 
