@@ -49,11 +49,19 @@ type Pace struct {
 	tried  map[schemas.Unit]time.Time // when a unit was last due
 }
 
-// NewPace paces the units (none = all) of a closer.
+// NewPace paces the units (none = all) of a closer. A round brings the status of each municipality
+// that it closes; only where it has no other unit here is a status paced, and then always due.
 func NewPace(c *Closer, units []schemas.Unit) *Pace {
 	if len(units) == 0 {
 		units = c.deps.Agreements.Units()
 	}
+	areas := map[schemas.Kommunekode]bool{}
+	for _, u := range units {
+		areas[u.Kommune] = areas[u.Kommune] || !isStatus(u)
+	}
+	units = slices.DeleteFunc(slices.Clone(units), func(u schemas.Unit) bool {
+		return isStatus(u) && areas[u.Kommune]
+	})
 	return &Pace{closer: c, units: units, tried: map[schemas.Unit]time.Time{}}
 }
 
@@ -65,7 +73,7 @@ func (p *Pace) Due(ctx context.Context, now time.Time) ([]schemas.Unit, error) {
 	for _, u := range p.units {
 		agreements := p.closer.deps.Agreements.Unit(u)
 		tried, ok := p.tried[u]
-		if !ok || tried.Before(dueSince(agreements, now)) || p.closer.waits(u) ||
+		if !ok || isStatus(u) || tried.Before(dueSince(agreements, now)) || p.closer.waits(u) ||
 			p.settles(ctx, u, agreements, views, now) {
 			due = append(due, u)
 		}
