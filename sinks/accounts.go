@@ -175,6 +175,7 @@ func (a *Accounts) Add(r *schemas.Row) {
 		a.again(r)
 		a.sequenceOf(r.Kommune).again(r)
 	case r.Ordinal == 0:
+		a.mend(r)
 		if r.Event != schemas.ControlEvent {
 			a.record(r)
 		}
@@ -255,9 +256,6 @@ func (a *Accounts) Forget() {
 			delete(a.accounts, k)
 		}
 	}
-	for _, s := range a.sequences {
-		s.forget(a.newest - accountDays)
-	}
 	for _, set := range a.ids {
 		set.forget(a.newest - DuplicateDays)
 	}
@@ -265,6 +263,9 @@ func (a *Accounts) Forget() {
 		if _, ok := a.ids[k].find(id); !ok {
 			delete(a.parked, id)
 		}
+	}
+	for k, s := range a.sequences {
+		s.forget(a.newest-accountDays, func(id uint64) bool { return a.parked[id] == k })
 	}
 }
 

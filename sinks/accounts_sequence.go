@@ -16,9 +16,10 @@ type numberRange struct{ from, to int64 }
 // numbers is a set of numbers: ranges in order, none of which touches the next.
 type numbers []numberRange
 
-// holesMax bounds a set at 64 KiB: one of more holes drops its greatest numbers. They count as
-// missing until they are sent again.
-const holesMax = 4096
+// holesMax bounds a set at 1 MiB: one of more holes drops its greatest numbers. They count as
+// missing until they are sent again. Where partitions of a topic are read one after the other,
+// there are for a while as many holes as half of the numbers.
+const holesMax = 1 << 16
 
 // at is the first stretch that ends at n or later.
 func (s numbers) at(n int64) int {
@@ -97,6 +98,7 @@ type sequence struct {
 	landed     numbers // of records that are not parked
 	beats      map[schemas.Day]beat
 	unnumbered map[schemas.Day]bool // days with records that are not parked and have no number
+	parked     map[uint64]int64     // the number of each event id that is parked
 }
 
 // beat is a day's heartbeat: of several the greatest in the order of statements.
@@ -114,17 +116,22 @@ func (b *beat) begin() int64 {
 	return max(1, b.last-b.count+1)
 }
 
+func newSequence() *sequence {
+	return &sequence{beats: map[schemas.Day]beat{}, unnumbered: map[schemas.Day]bool{},
+		parked: map[uint64]int64{}}
+}
+
 func (a *Accounts) sequenceOf(k schemas.Kommunekode) *sequence {
 	s := a.sequences[k]
 	if s == nil {
-		s = &sequence{beats: map[schemas.Day]beat{}, unnumbered: map[schemas.Day]bool{}}
+		s = newSequence()
 		a.sequences[k] = s
 	}
 	return s
 }
 
 func (s *sequence) clone() *sequence {
-	return &sequence{first: s.first, landed: slices.Clone(s.landed), beats: cloneMap(s.beats),
+	return &sequence{first: s.first, landed: append(numbers(nil), s.landed...), beats: cloneMap(s.beats),
 		unnumbered: cloneMap(s.unnumbered)}
 }
 
@@ -137,10 +144,13 @@ func leastNumber(a, b int64) int64 {
 }
 
 // record takes in a row of ordinal 0. A number has landed when any record that carries it is not
-// parked. A statement of the source takes up its number, and needs none.
+// parked. A statement of the source takes up its number, and needs none. Units of a file are
+// numbered by the feed, not by the source.
 func (s *sequence) record(r *schemas.Row) {
 	switch {
+	case fileOf(r.EventID) != "":
 	case classOf(r.Outcome) == classParked:
+		s.parked[fingerprint(r.EventID)] = r.Count
 	case r.Count > 0:
 		s.landed.add(r.Count)
 	case r.Event != schemas.ControlEvent:
@@ -148,12 +158,31 @@ func (s *sequence) record(r *schemas.Row) {
 	}
 }
 
-// again takes in a verdict of a later generation. What is parked by it, or is another
-// municipality's, has not landed here.
+// mend lets the number of a parked record land when its event comes again under another number,
+// as another municipality's, or is not parked any more. Until then, and for ever after the
+// delivery window, the number is missing.
+func (a *Accounts) mend(r *schemas.Row) {
+	id := fingerprint(r.EventID)
+	k, ok := a.parked[id]
+	if !ok {
+		return
+	}
+	old, ok := a.ids[k].find(id)
+	s := a.sequenceOf(k)
+	if n := s.parked[id]; ok && old.day() >= a.newest-DuplicateDays && n > 0 &&
+		(classOf(r.Outcome) != classParked || k != r.Kommune || n != r.Count) {
+		s.landed.add(n)
+	}
+}
+
+// again takes in a verdict of a later generation. What is parked by it has not landed. What turns
+// out to be another municipality's has: the source sent it under this one's number.
 func (s *sequence) again(r *schemas.Row) {
 	switch {
 	case r.Count == 0 || r.From == schemas.Always: // a later record of the id counts instead
-	case r.Op == schemas.OpWithdrawn || classOf(r.Outcome) == classParked:
+	case r.Op == schemas.OpWithdrawn:
+		s.landed.add(r.Count)
+	case classOf(r.Outcome) == classParked:
 		s.landed.remove(r.Count)
 	default:
 		s.record(r)
@@ -172,8 +201,10 @@ func (s *sequence) heartbeat(r *schemas.Row) {
 	s.beats[r.Leverance] = b
 }
 
-// forget lets go of days; the number with which the sequence began stays.
-func (s *sequence) forget(before schemas.Day) {
+// forget lets go of days, and of records that are not held as parked any more; the number with
+// which the sequence began stays.
+func (s *sequence) forget(before schemas.Day, parked func(uint64) bool) {
+	maps.DeleteFunc(s.parked, func(id uint64, _ int64) bool { return !parked(id) })
 	for d, b := range s.beats {
 		if d < before {
 			s.first = leastNumber(s.first, b.begin())
@@ -183,12 +214,10 @@ func (s *sequence) forget(before schemas.Day) {
 	maps.DeleteFunc(s.unnumbered, func(d schemas.Day, _ bool) bool { return d < before })
 }
 
-// begin is the first number that ever landed or was stated.
+// begin is the least number that a heartbeat counts. An older one that is sent again, of the time
+// before the first heartbeat, makes no hole.
 func (s *sequence) begin() int64 {
 	n := s.first
-	if len(s.landed) > 0 {
-		n = leastNumber(n, s.landed[0].from)
-	}
 	for _, b := range s.beats {
 		n = leastNumber(n, b.begin())
 	}

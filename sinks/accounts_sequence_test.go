@@ -134,6 +134,39 @@ func sequenceStates() map[string]stateCase {
 			s.numbered(1, schemas.Accepted)
 			s.beat("1", 1)
 		}, evening, closed},
+		"mended under another number": {schemas.ProofSequence, func(s *proofScene) {
+			s.numbered(1, schemas.Parked)
+			s.add(schemas.Row{EventID: "n1", Event: "besoeg", Op: schemas.OpRaw, Count: 2,
+				Outcome: schemas.Accepted})
+			s.beat("2", 2)
+		}, evening, closed},
+		"parked again under another number": {schemas.ProofSequence, func(s *proofScene) {
+			s.numbered(1, schemas.Parked)
+			s.add(schemas.Row{EventID: "n1", Event: "besoeg", Op: schemas.OpRaw, Count: 2,
+				Outcome: schemas.Parked})
+			s.beat("2", 2)
+		}, morning, "2026-03-03 lukket_med_forbehold 0 " +
+			"[1 parkeret; sekvens til 2: mangler 1, den første er 2]\n"},
+		"mended as another municipality's": {schemas.ProofSequence, func(s *proofScene) {
+			s.numbered(1, schemas.Parked)
+			s.add(schemas.Row{EventID: "n1", Event: "besoeg", Op: schemas.OpRaw, Count: 1,
+				Outcome: schemas.Accepted, Kommune: "0147"})
+			s.beat("1", 1)
+		}, evening, closed},
+		"another's is as parked as before": {schemas.ProofSequence, func(s *proofScene) {
+			s.numbered(1, schemas.Parked)
+			s.numbered(2, schemas.Accepted)
+			s.beat("2", 2)
+		}, morning, "2026-03-03 lukket_med_forbehold 0 " +
+			"[1 parkeret; sekvens til 2: mangler 1, den første er 1]\n"},
+		"an old number again, of before the first heartbeat": {schemas.ProofSequence,
+			numbered(beat("1001", 1), 1001, 7), evening, closed},
+		"units of a file have the feed's numbers": {schemas.ProofSequence, func(s *proofScene) {
+			s.add(schemas.Row{EventID: "//cura|" + strings.Repeat("ab", 32) + "-1", Event: "besoeg",
+				Op: schemas.OpRaw, Count: 2, Outcome: schemas.Accepted})
+			s.numbered(1, schemas.Accepted)
+			s.beat("2", 2)
+		}, morning, "2026-03-03 lukket_med_forbehold 0 [sekvens til 2: mangler 1, den første er 2]\n"},
 		"mended by a replay": {schemas.ProofSequence, func(s *proofScene) {
 			s.numbered(1, schemas.Parked)
 			s.add(schemas.Row{EventID: "n1", Event: "besoeg", Op: schemas.OpRaw, Count: 1, Generation: 1,
@@ -254,4 +287,19 @@ func TestSequenceInASnapshot(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, s.accounts.View(), again.View())
 	require.Equal(t, s.accounts.sequences, again.sequences)
+}
+
+// TestPartitionsOneAfterTheOther: what is read of a topic in any order ends as one range, however
+// many holes there were on the way.
+func TestPartitionsOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	const last, partitions = 100_000, 8
+	s := newScene(t, schemas.ProofSequence)
+	for p := range int64(partitions) {
+		for n := p + 1; n <= last; n += partitions {
+			s.numbered(n, schemas.Accepted)
+		}
+	}
+	s.beat(fmt.Sprint(last), last)
+	require.Equal(t, "2026-03-03 lukket 0 []\n", s.judge("2026-03-03 20:00").text())
 }

@@ -49,11 +49,19 @@ type Pace struct {
 	tried  map[schemas.Unit]time.Time // when a unit was last due
 }
 
-// NewPace paces the units (none = all) of a closer.
+// NewPace paces the units (none = all) of a closer. A round brings the status of each municipality
+// that it closes; only where it has no other unit here is a status paced, and then always due.
 func NewPace(c *Closer, units []schemas.Unit) *Pace {
 	if len(units) == 0 {
 		units = c.deps.Agreements.Units()
 	}
+	areas := map[schemas.Kommunekode]bool{}
+	for _, u := range units {
+		areas[u.Kommune] = areas[u.Kommune] || !isStatus(u)
+	}
+	units = slices.DeleteFunc(slices.Clone(units), func(u schemas.Unit) bool {
+		return isStatus(u) && areas[u.Kommune]
+	})
 	return &Pace{closer: c, units: units, tried: map[schemas.Unit]time.Time{}}
 }
 
@@ -65,7 +73,7 @@ func (p *Pace) Due(ctx context.Context, now time.Time) ([]schemas.Unit, error) {
 	for _, u := range p.units {
 		agreements := p.closer.deps.Agreements.Unit(u)
 		tried, ok := p.tried[u]
-		if !ok || tried.Before(dueSince(agreements, now)) || p.closer.waits(u) ||
+		if !ok || isStatus(u) || tried.Before(dueSince(agreements, now)) || p.closer.waits(u) ||
 			p.settles(ctx, u, agreements, views, now) {
 			due = append(due, u)
 		}
@@ -118,11 +126,12 @@ func (c *Closer) viewNow(ctx context.Context, s schemas.System) (*View, error) {
 		return nil, err
 	}
 	a := c.accounts[s]
+	end := journal.Version()
 	if a == nil {
-		a = NewAccounts()
+		a = c.loadAccounts(ctx, journal, s, end)
 		c.accounts[s] = a
 	}
-	if end := journal.Version(); end > a.Version {
+	if end > a.Version {
 		err := journal.Rows(ctx, a.Version, end, false, func(r *schemas.Row) error {
 			a.Add(r)
 			return nil

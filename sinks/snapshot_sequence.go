@@ -18,7 +18,8 @@ func putSequences(a *Accounts, w *snapshotWriter) {
 
 func getSequences(a *Accounts, r *snapshotReader) {
 	for n := r.length(1); n > 0 && r.err == nil; n-- {
-		a.sequenceOf(r.kommune()).get(r)
+		k := r.kommune()
+		a.sequences[k] = getSequence(r)
 	}
 }
 
@@ -36,23 +37,25 @@ func (s *sequence) put(w *snapshotWriter) {
 		w.int(b.count)
 		w.int(b.last)
 		w.int(int64(boolInt(b.stated)))
-		w.int(int64(b.order.Stated))
-		w.int(b.order.Sequence)
-		w.int(int64(b.order.Ordinal))
-		w.text(string(b.order.Stream))
-		w.int(b.order.Offset)
+		w.order(&b.order)
 	}
 	w.uint(uint64(len(s.unnumbered)))
 	for _, d := range slices.Sorted(maps.Keys(s.unnumbered)) {
 		w.int(int64(d))
 	}
+	w.uint(uint64(len(s.parked)))
+	for _, id := range slices.Sorted(maps.Keys(s.parked)) {
+		w.uint(id)
+		w.int(s.parked[id])
+	}
 }
 
-func (s *sequence) get(r *snapshotReader) {
+func getSequence(r *snapshotReader) *sequence {
+	s := newSequence()
 	s.first = r.int()
-	for n := r.length(2); n > 0 && r.err == nil; n-- {
+	for n := r.length(1); n > 0 && r.err == nil; n-- {
 		x := numberRange{r.int(), r.int()}
-		if i := len(s.landed); x.from > x.to || i > 0 && s.landed[i-1].to >= x.from-1 {
+		if i := len(s.landed); x.from > x.to || i > 0 && x.from <= s.landed[i-1].to+1 {
 			r.fail()
 		}
 		s.landed = append(s.landed, x)
@@ -60,12 +63,30 @@ func (s *sequence) get(r *snapshotReader) {
 	for n := r.length(1); n > 0 && r.err == nil; n-- {
 		d := r.day()
 		b := beat{count: r.int(), last: r.int(), stated: r.int() != 0}
-		b.order.Stated, b.order.Sequence = schemas.Instant(r.int()), r.int()
-		b.order.Ordinal = int32(min(r.int(), math.MaxInt32))
-		b.order.Stream, b.order.Offset = schemas.Stream(r.text()), r.int()
+		b.order = r.order()
 		s.beats[d] = b
 	}
 	for n := r.length(1); n > 0 && r.err == nil; n-- {
 		s.unnumbered[r.day()] = true
 	}
+	for n := r.length(1); n > 0 && r.err == nil; n-- {
+		id := r.uint()
+		s.parked[id] = r.int()
+	}
+	return s
+}
+
+// order is the place of a seal or heartbeat among others of its day.
+func (w *snapshotWriter) order(o *schemas.Row) {
+	w.int(int64(o.Stated))
+	w.int(o.Sequence)
+	w.int(int64(o.Ordinal))
+	w.text(string(o.Stream))
+	w.int(o.Offset)
+}
+
+func (r *snapshotReader) order() schemas.Row {
+	return schemas.Row{Stated: schemas.Instant(r.int()), Sequence: r.int(),
+		Ordinal: int32(min(r.int(), math.MaxInt32)), Stream: schemas.Stream(r.text()),
+		Offset: r.int()}
 }
