@@ -3,6 +3,8 @@ package schemas
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Proof is how a source proves that a delivery is complete (design.md section 6, Close).
@@ -16,13 +18,57 @@ const (
 	ProofNone     Proof = "ingen"
 )
 
-// Calendar is the days on which a source delivers.
+// Calendar is the days on which a source delivers: one of the calendars, or Monthly followed by a
+// day of the month, "maanedlig 10": that day, or the next working day.
 type Calendar string
 
-// The calendars.
+// The calendars. A working day is Monday to Friday but for Danish public holidays.
 const (
 	Daily    Calendar = "dagligt"
-	Weekdays Calendar = "hverdage" // Monday to Friday but for Danish public holidays
+	Weekdays Calendar = "hverdage"
+
+	MonthlyFirst Calendar = "maanedlig foerste-hverdag"
+	MonthlyLast  Calendar = "maanedlig sidste-hverdag"
+	Monthly      Calendar = "maanedlig "
+)
+
+// monthDays is what every month has.
+const monthDays = 28
+
+// ParseCalendar reads the word of an agreement.
+func ParseCalendar(s string) (Calendar, error) {
+	c := Calendar(s)
+	switch c {
+	case Daily, Weekdays, MonthlyFirst, MonthlyLast:
+		return c, nil
+	}
+	if _, ok := c.MonthDay(); ok {
+		return c, nil
+	}
+	if strings.HasPrefix(s, string(Monthly[:len(Monthly)-1])) {
+		return "", fmt.Errorf("leverer %q: want maanedlig foerste-hverdag, maanedlig sidste-hverdag, "+
+			"or maanedlig and a day from 1 to %d; the end of every month is sidste-hverdag", s, monthDays)
+	}
+	return "", fmt.Errorf("leverer %q: want dagligt, hverdage, or maanedlig and a rule, "+
+		"as maanedlig sidste-hverdag or maanedlig 10", s)
+}
+
+// MonthDay is the day of the month of a monthly calendar that names one.
+func (c Calendar) MonthDay() (int, bool) {
+	text, ok := strings.CutPrefix(string(c), string(Monthly))
+	day, err := strconv.Atoi(text)
+	return day, ok && err == nil && day >= 1 && day <= monthDays && strconv.Itoa(day) == text
+}
+
+// Update is how often tables are brought up to date (opdatering). A day that can be closed is
+// closed at once, whatever it says.
+type Update string
+
+// The updates.
+const (
+	UpdateDaily   Update = "dagligt" // once in the night
+	UpdateHourly  Update = "time"
+	UpdateQuarter Update = "15m"
 )
 
 // Agreement (tilslutning): this system speaks for this municipality in this area for the valid time
@@ -36,7 +82,7 @@ type Agreement struct {
 	Proof    Proof
 	Calendar Calendar
 	Deadline int         // minutes after midnight of the day after the delivery
-	Update   string      // dagligt, time, 15m
+	Update   Update      // "" = UpdateDaily
 	Since    Day         // historik_fra: rows that ended before it are dropped; Always = none
 	Shadow   bool        // folded beside, never delivered
 	Reporter Kommunekode // indberetter; the municipality itself unless said

@@ -95,10 +95,12 @@ type Row struct {
 	Outcome    Outcome
 	Finding    string // of a parked or warned row: Finding.Error, several joined by "; "
 
-	Kommune    Kommunekode // of the event; at ordinal 0 the sender's municipality or National
-	Dataset    DatasetName // an area alone for a snapshot of a whole area; "" at ordinal 0
-	Key        string      // the dataset's key columns joined by KeySeparator; "" for seal, snapshot
-	Scope      string      // of a snapshot and of each statement that it may take back; "" = none
+	Kommune Kommunekode // of the event; at ordinal 0 the sender's municipality or National
+	Dataset DatasetName // an area alone for a snapshot of a whole area; "" at ordinal 0
+	// Key is the dataset's key columns joined by KeySeparator; "" for a snapshot. Of a seal: the
+	// file's SHA-256 or ""; of a heartbeat: the last number sent, in digits, or "".
+	Key        string
+	Scope      string // of a snapshot and of each statement that it may take back; "" = none
 	Op         Op
 	From, To   Day
 	Registered Instant // kilde_registreret
@@ -107,8 +109,10 @@ type Row struct {
 	Background bool    // holds only where no other statement does
 	// Snapshot is the id of a snapshot that spans several records; "" = this record is the whole.
 	Snapshot string
-	Count    int64 // of a snapshot over several records: its members; of a seal: its records
-	Absent   Absent
+	// Count is of a snapshot over several records its members, of a seal or heartbeat its records,
+	// of a record (ordinal 0) its ce_sequence, 0 = none.
+	Count  int64
+	Absent Absent
 	// of the raw record's value: with EventID it tells a record sent again from a conflicting one
 	Digest  int64
 	Payload []byte // Avro of the domain record; at ordinal 0 the raw value

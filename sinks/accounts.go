@@ -54,18 +54,22 @@ type Accounts struct {
 	ids      map[schemas.Kommunekode]*idSet
 	parked   map[uint64]schemas.Kommunekode // where ids are parked: mended, they may belong elsewhere
 	newest   schemas.Day
-	rows     int64 // counted by this process
+	// what the source numbers, by the municipality that it is of
+	sequences map[schemas.Kommunekode]*sequence
+	rows      int64 // counted by this process
 }
 
 // NewAccounts counts from nothing.
 func NewAccounts() *Accounts {
 	return &Accounts{Version: -1, newest: schemas.Always, accounts: map[accountKey]*Account{},
-		ids: map[schemas.Kommunekode]*idSet{}, parked: map[uint64]schemas.Kommunekode{}}
+		ids: map[schemas.Kommunekode]*idSet{}, parked: map[uint64]schemas.Kommunekode{},
+		sequences: map[schemas.Kommunekode]*sequence{}}
 }
 
 // View is the accounts of one system as they stood at one journal entry. Read-only.
 type View struct {
-	accounts map[accountKey]*Account
+	accounts  map[accountKey]*Account
+	sequences map[schemas.Kommunekode]*sequence
 }
 
 // View copies the counts, not the event ids.
@@ -73,7 +77,12 @@ func (a *Accounts) View() *View { return a.ViewOf(nil) }
 
 // ViewOf copies the counts of some municipalities (none = all) and those of no single one.
 func (a *Accounts) ViewOf(kommuner map[schemas.Kommunekode]bool) *View {
-	v := &View{accounts: map[accountKey]*Account{}}
+	v := &View{accounts: map[accountKey]*Account{}, sequences: map[schemas.Kommunekode]*sequence{}}
+	for k, s := range a.sequences {
+		if len(kommuner) == 0 || kommuner[k] {
+			v.sequences[k] = s.clone()
+		}
+	}
 	for k, x := range a.accounts {
 		if len(kommuner) > 0 && !kommuner[k.kommune] && k.kommune != schemas.National {
 			continue
@@ -120,11 +129,11 @@ func (v *View) Of(k schemas.Kommunekode, d schemas.Day) *Account {
 	return &sum
 }
 
-// For is the account by which an agreement's proof is judged. A control count is of one
-// municipality: what the system says of nobody in particular, as the seal of a file that holds
+// For is the account by which an agreement's proof is judged. A control count or a sequence is of
+// one municipality: what the system says of nobody in particular, as the seal of a file that holds
 // several municipalities' events, neither proves it nor stands in its way.
 func (v *View) For(k schemas.Kommunekode, d schemas.Day, p schemas.Proof) *Account {
-	if p == schemas.ProofCount {
+	if p == schemas.ProofCount || p == schemas.ProofSequence {
 		return v.accounts[accountKey{k, d}]
 	}
 	return v.Of(k, d)
@@ -161,10 +170,16 @@ func (a *Accounts) Add(r *schemas.Row) {
 		a.seal(r)
 	case r.Op == schemas.OpHeartbeat:
 		a.of(r.Kommune, r.Leverance).Heartbeat++
+		a.sequenceOf(r.Kommune).heartbeat(r)
 	case r.Ordinal == 0 && r.Event != schemas.ControlEvent && r.Generation > 0:
 		a.again(r)
-	case r.Ordinal == 0 && r.Event != schemas.ControlEvent:
-		a.record(r)
+		a.sequenceOf(r.Kommune).again(r)
+	case r.Ordinal == 0:
+		a.mend(r)
+		if r.Event != schemas.ControlEvent {
+			a.record(r)
+		}
+		a.sequenceOf(r.Kommune).record(r)
 	}
 }
 
@@ -248,6 +263,9 @@ func (a *Accounts) Forget() {
 		if _, ok := a.ids[k].find(id); !ok {
 			delete(a.parked, id)
 		}
+	}
+	for k, s := range a.sequences {
+		s.forget(a.newest-accountDays, func(id uint64) bool { return a.parked[id] == k })
 	}
 }
 

@@ -77,7 +77,7 @@ type AgreementRef struct {
 	Proof    schemas.Proof       `json:"bevis"`
 	Calendar schemas.Calendar    `json:"leverer"`
 	Deadline int                 `json:"frist"`
-	Update   string              `json:"opdatering,omitempty"`
+	Update   schemas.Update      `json:"opdatering,omitempty"`
 	Since    string              `json:"historik_fra,omitempty"`
 	Shadow   bool                `json:"skygge,omitempty"`
 	Reporter schemas.Kommunekode `json:"indberetter,omitempty"`

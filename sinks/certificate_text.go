@@ -141,6 +141,9 @@ func sourceText(s *SourceReport) string {
 	if s.Sealed != nil {
 		parts = append(parts, fmt.Sprintf("kontroltal %d", *s.Sealed))
 	}
+	if s.Sequence != nil {
+		parts = append(parts, fmt.Sprintf("sekvens til og med %d", *s.Sequence))
+	}
 	for _, x := range []struct {
 		n    int64
 		text string
@@ -242,8 +245,12 @@ func (t *certificateText) sources() {
 }
 
 func agreementText(a AgreementRef) string {
+	const day = 24 * 60
 	parts := []string{fmt.Sprintf("bevis %s, leverer %s, frist %02d:%02d", a.Proof, a.Calendar,
-		a.Deadline/60, a.Deadline%60)}
+		a.Deadline%day/60, a.Deadline%60)}
+	if days := a.Deadline / day; days > 0 {
+		parts[0] += fmt.Sprintf(" på dag %d efter", days+1)
+	}
 	if a.From != "" {
 		parts = append(parts, "fra "+a.From)
 	}

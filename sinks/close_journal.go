@@ -62,7 +62,7 @@ func (e journalEvents) Rows(ctx context.Context, from, to int64, statements bool
 func recordColumns() []string {
 	return []string{"loebenr", "generation", "haendelse_id", "haendelse",
 		"leverance", "udfald", "kommunekode", "datasaet", "operation", "gyldig_fra",
-		"oejebliksbillede", "aftryk"}
+		"oejebliksbillede", "antal", "aftryk"}
 }
 
 // statementColumns is what a statement says, and what a seal does; not how it was read.

@@ -31,6 +31,7 @@ type SourceReport struct {
 	Duplicates int64          `json:"dubletter"`
 	Conflicts  int64          `json:"konflikter,omitempty"` // same id, other content
 	Heartbeats int64          `json:"hjerteslag,omitempty"`
+	Sequence   *int64         `json:"sekvens,omitempty"` // last number sent by the end of the day
 	Proven     bool           `json:"bevist"`
 	Missing    []string       `json:"mangler,omitempty"` // Danish, one line each; empty = proven
 }
@@ -239,6 +240,9 @@ func (j *judge) report(d schemas.Day, waits bool) *DayReport {
 		}
 		said = said || account.said()
 		s := sourceReport(a, account, expected)
+		if a.Proof == schemas.ProofSequence {
+			s.prove(j.views[a.System], j.unit.Kommune, d)
+		}
 		if waits {
 			s.Missing, s.Proven = append(s.Missing, j.held.text(j.unit)), false
 		}
@@ -285,7 +289,7 @@ func (a *Account) sealed(p schemas.Proof) *int64 {
 	var sum int64
 	found := false
 	for f, s := range a.Seals {
-		if s.Excerpt || (f == "") != (p == schemas.ProofCount) {
+		if s.Excerpt || p == schemas.ProofSequence || (f == "") != (p == schemas.ProofCount) {
 			continue
 		}
 		sum, found = sum+s.Count, true
@@ -310,8 +314,8 @@ func (a *Account) missing(p schemas.Proof) []string {
 		return nil
 	case schemas.ProofFile:
 		return a.missingFiles()
-	case schemas.ProofSequence:
-		return []string{"bevis sekvens kan ikke efterprøves"}
+	case schemas.ProofSequence: // it is no day's alone: SourceReport.prove
+		return nil
 	}
 	return []string{"ingen bevis"}
 }

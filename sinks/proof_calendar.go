@@ -8,14 +8,44 @@ import (
 
 // Delivers says whether a source with this calendar delivers on a day.
 func Delivers(c schemas.Calendar, d schemas.Day) bool {
-	if c != schemas.Weekdays {
-		return true
+	day, monthly := c.MonthDay()
+	switch {
+	case monthly:
+		return workday(d) && monthDue(d, day)
+	case c == schemas.Weekdays:
+		return workday(d)
+	case c == schemas.MonthlyFirst:
+		return workday(d) && monthDue(d, 1)
+	case c == schemas.MonthlyLast:
+		next := nextWorkday(d + 1)
+		return workday(d) && next.Civil().Month() != d.Civil().Month()
 	}
+	return true
+}
+
+// monthDue says whether a working day is the first from a day of a month on: that of its own
+// month, or of the month before.
+func monthDue(d schemas.Day, day int) bool {
+	y, m, _ := d.Civil().Date()
+	return nextWorkday(schemas.CivilDay(y, m, day)) == d ||
+		nextWorkday(schemas.CivilDay(y, m-1, day)) == d
+}
+
+// workday is Monday to Friday but for public holidays.
+func workday(d schemas.Day) bool {
 	switch d.Civil().Weekday() {
 	case time.Saturday, time.Sunday:
 		return false
 	}
 	return !Holiday(d)
+}
+
+// nextWorkday is the first working day from d on.
+func nextWorkday(d schemas.Day) schemas.Day {
+	for !workday(d) {
+		d++
+	}
+	return d
 }
 
 // lastPrayerDay is the last year with Store Bededag as a holiday (Act 214 of 2023).

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"math"
 	"slices"
 
 	"github.com/flis-dk/flis/schemas"
@@ -14,7 +13,7 @@ import (
 
 // AccountsFormat is the format of a snapshot of accounts. It is raised with each field that is
 // added, and with each change of what Accounts count: a snapshot of another format is not used.
-const AccountsFormat = 1
+const AccountsFormat = 2
 
 // snapshotField writes and reads one part of Accounts (docs/decisions/0012-regnskab.md). Fields
 // stand in the order of snapshotFields, each behind its tag.
@@ -30,6 +29,7 @@ func snapshotFields() []snapshotField {
 		{2, putCounts, getCounts},
 		{3, putIDs, getIDs},
 		{4, putParked, getParked},
+		{5, putSequences, getSequences},
 	}
 }
 
@@ -207,11 +207,7 @@ func (a *Account) put(w *snapshotWriter) {
 		w.text(f)
 		w.int(s.Count)
 		w.int(int64(boolInt(s.Excerpt)))
-		w.int(int64(s.order.Stated))
-		w.int(s.order.Sequence)
-		w.int(int64(s.order.Ordinal))
-		w.text(string(s.order.Stream))
-		w.int(s.order.Offset)
+		w.order(&s.order)
 	}
 	w.uint(uint64(len(a.Files)))
 	for _, f := range slices.Sorted(maps.Keys(a.Files)) {
@@ -227,9 +223,7 @@ func getAccount(r *snapshotReader) *Account {
 	}
 	for n := r.length(1); n > 0 && r.err == nil; n-- {
 		s := Seal{File: r.text(), Count: r.int(), Excerpt: r.int() != 0}
-		s.order.Stated, s.order.Sequence = schemas.Instant(r.int()), r.int()
-		s.order.Ordinal = int32(min(r.int(), math.MaxInt32))
-		s.order.Stream, s.order.Offset = schemas.Stream(r.text()), r.int()
+		s.order = r.order()
 		a.Seals[s.File] = s
 	}
 	for n := r.length(1); n > 0 && r.err == nil; n-- {

@@ -41,6 +41,7 @@ func drawAccountRow(t *rapid.T, day schemas.Day) schemas.Row {
 	if n > 2 {
 		r.EventID = "//cpr|" + file + "-" + fmt.Sprint(n)
 	}
+	r.Count = int64(rapid.IntRange(0, 9).Draw(t, "number"))
 	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0:
 		r.Ordinal, r.Op, r.Count = 1, schemas.OpSeal, int64(n)
@@ -50,6 +51,8 @@ func drawAccountRow(t *rapid.T, day schemas.Day) schemas.Row {
 		r.Sequence = r.Offset
 	case 1:
 		r.Ordinal, r.Op = 1, schemas.OpHeartbeat
+		r.Key = rapid.SampledFrom([]string{"", "3", "9"}).Draw(t, "last")
+		r.Stated = schemas.Instant(rapid.IntRange(-2, 2).Draw(t, "stated"))
 	case 2, 3:
 		r.Generation = 1
 		r.From = rapid.SampledFrom([]schemas.Day{schemas.Always, day, day - 1, day - 36}).Draw(t, "from")

@@ -31,6 +31,7 @@ type Control struct {
 	Produced schemas.Day
 	Previous schemas.Day
 	Reason   string
+	Sequence *int64 // of a heartbeat: the last number sent by the end of the day; nil = not said
 }
 
 func (f *Feed) control(ctx context.Context, c Control) error {
@@ -55,11 +56,16 @@ func (c *Control) value(id uint32) []byte {
 	b = appendBool(b, c.Excerpt)
 	b = appendDay(b, c.Produced)
 	b = appendDay(b, c.Previous)
-	return appendOptional(b, c.Reason)
+	b = appendOptional(b, c.Reason)
+	if c.Sequence == nil {
+		return binary.AppendVarint(b, 0)
+	}
+	return binary.AppendVarint(binary.AppendVarint(b, 1), *c.Sequence)
 }
 
-// ParseControl reads the value of a control record that a feed of ours wrote; a value of another
-// schema is an error, and no control of ours.
+// ParseControl reads the value of a control record that a feed of ours wrote, by the present schema
+// or by the one before it, which ended with the reason; a value of another schema is an error, and
+// no control of ours.
 func ParseControl(value []byte) (Control, error) {
 	r := reader{b: value}
 	if len(value) < 5 || value[0] != 0 {
@@ -75,6 +81,10 @@ func ParseControl(value []byte) (Control, error) {
 		Produced: r.day(),
 		Previous: r.day(),
 		Reason:   r.optional(),
+	}
+	if len(r.b) > 0 && r.long() != 0 {
+		n := r.long()
+		c.Sequence = &n
 	}
 	if r.err == nil && len(r.b) > 0 {
 		r.err = errors.New("trailing bytes")

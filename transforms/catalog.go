@@ -40,7 +40,6 @@ type Catalog struct {
 	systems    map[schemas.System]*system
 	enhed      *avro.Schema
 	kontrol    *avro.Schema
-	control    *avro.Scan // of kontrol
 	print      string
 	plans      sync.Map // planKey → *plan
 	machines   sync.Pool
@@ -173,14 +172,7 @@ func (c *Catalog) loadOwn(files map[string][]byte) error {
 		}
 		*into = s
 	}
-	if errors.Join(errs...) != nil {
-		return errors.Join(errs...)
-	}
-	var err error
-	if c.control, err = avro.NewScan(c.kontrol, c.kontrol, controlPaths()); err != nil {
-		return fmt.Errorf("systems/%s/kontrol.avsc: %w", flisSystem, err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // loadSystems compiles every mapping in order of path. Each mapping has a schema and each schema a

@@ -1,6 +1,8 @@
 package transforms
 
 import (
+	"strconv"
+
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/schemas/avro"
 )
@@ -16,13 +18,15 @@ const (
 const OpGap schemas.Op = "hul"
 
 // controlPaths is what a row needs of a control record; the rest stays in its payload.
-func controlPaths() []string { return []string{"slags", "leverance", "antal", "fil", "udsnit"} }
+func controlPaths() []string {
+	return []string{"slags", "leverance", "antal", "fil", "udsnit", "sekvens"}
+}
 
 // control turns a statement of a source on its own deliveries into one row, whose payload is the
 // statement itself.
 func (v *verdict) control(data []byte) {
-	var x [5]avro.Value
-	if err := v.c.control.Run(data, x[:]); err != nil {
+	var x [6]avro.Value
+	if err := v.p.scan.Run(data, x[:]); err != nil {
 		v.park(malformed(err))
 		return
 	}
@@ -31,7 +35,7 @@ func (v *verdict) control(data []byte) {
 	}
 	row := v.row()
 	row.Kommune, row.From, row.To = v.kommune, schemas.Always, schemas.Open
-	row.Schema, row.Payload, row.Key, row.Count = v.t.schema.Print(), data, string(x[3].Bytes),
+	row.Schema, row.Payload, row.Key, row.Count = v.p.print, data, string(x[3].Bytes),
 		x[2].Int
 	switch string(x[0].Bytes) {
 	case controlSeal:
@@ -39,6 +43,7 @@ func (v *verdict) control(data []byte) {
 		row.Background = x[4].Int != 0 // of an excerpt: proves nothing
 	case controlHeartbeat:
 		row.Op = schemas.OpHeartbeat
+		row.Key = v.sequenceStated(x[5], row.Count)
 	case controlGap:
 		row.Op = OpGap
 	default:
@@ -53,6 +58,19 @@ func (v *verdict) control(data []byte) {
 	if !v.m.parked {
 		v.append(&row)
 	}
+}
+
+// sequenceStated is the key of a heartbeat: the number that it states, in digits; "" = none.
+func (v *verdict) sequenceStated(x avro.Value, count int64) string {
+	if x.Null {
+		return ""
+	}
+	if x.Int < count {
+		v.park(schemas.Reject(schemas.CodeMapping, "sekvens",
+			"send the last ce_sequence of the day; numbers begin at 1",
+			"is less than the day's antal"))
+	}
+	return strconv.FormatInt(x.Int, 10)
 }
 
 // controlDay is the delivery that a statement is about, within the window of every record.

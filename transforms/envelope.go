@@ -43,6 +43,7 @@ type envelope struct {
 	ofTopic    bool            // ce_type is the topic's event
 	time       schemas.Instant // ce_time, else the arrival
 	sequence   int64           // ce_sequence, else the offset
+	number     int64           // ce_sequence; 0 = none
 	leverance  schemas.Day
 	kommune    schemas.Kommunekode // flis_kommune; "" = not said
 	named      string              // the municipality as ce_source names it; "" = none
@@ -153,7 +154,7 @@ func (e *envelope) read(t *topic, h *Header) {
 			e.reject(h.Name, "send digits only", "is no number")
 			return
 		}
-		e.sequence = n
+		e.sequence, e.number = n, n
 	case headerLeverance:
 		d, ok := parseCivil(formISO, h.Value)
 		if !ok {

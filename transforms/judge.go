@@ -134,6 +134,7 @@ func (v *verdict) envelope() {
 	row.System, row.Event, row.EventID = v.t.system.name, v.t.event, e.eventID
 	row.Leverance, row.Registered, row.Stated, row.Sequence = e.leverance, e.time, e.time,
 		e.sequence
+	row.Count = e.number
 	if k, ok := v.organisation(e.named); ok {
 		row.Kommune = k
 	}

@@ -109,7 +109,17 @@ func (c *Catalog) bind(t *topic, text string) *plan {
 	if err != nil {
 		return &plan{refused: foreign("the schema of the id cannot be admitted: " + err.Error())}
 	}
-	if t.program == nil || t.parser != nil {
+	if t.program == nil {
+		scan, err := avro.NewScan(writer, c.kontrol, controlPaths())
+		if err == nil && len(drift(writer.Root, c.kontrol.Root, "")) > 0 {
+			err = errors.New("the schema of the id has fields that no control record has")
+		}
+		if err != nil {
+			return &plan{refused: foreign(err.Error()), print: writer.Print()}
+		}
+		return &plan{scan: scan, print: writer.Print()}
+	}
+	if t.parser != nil {
 		if writer.Fingerprint != t.schema.Fingerprint {
 			return &plan{refused: foreign("the schema of the id is not the one of this topic"),
 				print: writer.Print()}

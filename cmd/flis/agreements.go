@@ -150,7 +150,7 @@ func (e *agreementEntry) parse(known map[schemas.DatasetName]bool) (schemas.Agre
 		Proof:    schemas.Proof(e.Proof),
 		Calendar: schemas.Calendar(e.Calendar),
 		Shadow:   e.Shadow,
-		Update:   e.Update,
+		Update:   schemas.Update(e.Update),
 		Reporter: schemas.Kommunekode(e.Reporter),
 	}
 	var err error
@@ -213,37 +213,44 @@ func (e *agreementEntry) checkDatasets(known map[schemas.DatasetName]bool) error
 
 func checkWords(a *schemas.Agreement) error {
 	switch a.Proof {
-	case schemas.ProofCount, schemas.ProofFile, schemas.ProofNone:
+	case schemas.ProofCount, schemas.ProofFile, schemas.ProofSequence, schemas.ProofNone:
 	default:
-		return fmt.Errorf("bevis %q: want kontroltal, fil or ingen", a.Proof)
-	}
-	switch a.Calendar {
-	case schemas.Daily, schemas.Weekdays:
-	default:
-		return fmt.Errorf("leverer %q: want dagligt or hverdage", a.Calendar)
+		return fmt.Errorf("bevis %q: want kontroltal, fil, sekvens or ingen", a.Proof)
 	}
 	switch a.Update {
 	case "":
-		a.Update = "dagligt"
-	case "dagligt":
+		a.Update = schemas.UpdateDaily
+	case schemas.UpdateDaily, schemas.UpdateHourly, schemas.UpdateQuarter:
 	default:
-		return fmt.Errorf("opdatering %q: want dagligt", a.Update)
+		return fmt.Errorf("opdatering %q: want dagligt, time or 15m", a.Update)
 	}
-	return nil
+	_, err := schemas.ParseCalendar(string(a.Calendar))
+	return err
 }
 
-// parseDeadline reads "05:30", the time on the day after the delivery, into minutes; "" is the
-// default.
+// deadlineDays is the most days that a deadline may be after the delivery.
+const deadlineDays = 31
+
+// parseDeadline reads "05:30", the time on the day after the delivery, or "3d 05:30", that on the
+// third day after it, into minutes; "" is the default.
 func parseDeadline(s string) (int, error) {
 	if s == "" {
 		s = defaultDeadline
 	}
-	h, m, ok := strings.Cut(s, ":")
+	days, clock := 1, s
+	if n, rest, ok := strings.Cut(s, "d "); ok {
+		var err error
+		if days, err = strconv.Atoi(n); err != nil || days < 1 || days > deadlineDays {
+			return 0, fmt.Errorf("frist %q: want 1d to %dd before the time", s, deadlineDays)
+		}
+		clock = rest
+	}
+	h, m, ok := strings.Cut(clock, ":")
 	hours, errH := strconv.Atoi(h)
 	minutes, errM := strconv.Atoi(m)
-	if !ok || errH != nil || errM != nil || len(s) != 5 || hours > 23 || minutes > 59 || hours < 0 ||
-		minutes < 0 {
+	if !ok || errH != nil || errM != nil || len(clock) != 5 || hours > 23 || minutes > 59 ||
+		hours < 0 || minutes < 0 {
 		return 0, fmt.Errorf("frist %q: want hh:mm in quotes", s)
 	}
-	return hours*60 + minutes, nil
+	return ((days-1)*24+hours)*60 + minutes, nil
 }

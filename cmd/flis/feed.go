@@ -52,6 +52,11 @@ municipality and day; antal is the number of its distinct events:
   {"specversion":"1.0","type":"kontrol","id":"segl-2026-03-02","source":"//vitae/615",
    "time":"2026-03-02T20:00:00+01:00","data":{"slags":"segl","leverance":"2026-03-02","antal":1}}
 
+A vendor that numbers what it sends a municipality (sequence) and is to be proven by that (bevis:
+sekvens) sends a heartbeat instead: antal events that day, sekvens the last number so far.
+
+  ... "data":{"slags":"hjerteslag","leverance":"2026-03-02","antal":3,"sekvens":117}}
+
 The file's own seal, with the number of its lines, comes from the feed: a file of four lines is five
 records. It proves that the file arrived whole, not that the vendor's day is complete.`,
 		Example: `  flis feed cpr D260302.L110101 --layout A

@@ -159,7 +159,7 @@ aftaler:
 #   omraade: aeldre
 #   system: kmd-nexus
 #   til: "2026-07-01"      # exclusive; none: open
-#   bevis: kontroltal      # the vendor seals each day with its count; fil, ingen
+#   bevis: kontroltal      # the vendor seals each day with its count; fil, sekvens, ingen
 #   leverer: dagligt       # hverdage: not on Saturdays, Sundays and public holidays
 #   frist: "05:30"         # on the day after: then the day is closed with what is missing named
 # - kommune: "0101"

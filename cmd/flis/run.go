@@ -22,7 +22,7 @@ import (
 // trimEvery is the number of journal entries between two trims of the embedded broker.
 const trimEvery = 20
 
-// closeEvery is the pause between two rounds of the close.
+// closeEvery is how often it is looked which units are to be closed.
 const closeEvery = 15 * time.Second
 
 func runCommand() *cobra.Command {
@@ -241,14 +241,23 @@ func (in *installation) normaliser(
 	}
 }
 
-// closeOn closes round after round until ctx ends.
+// closeOn closes round after round until ctx ends: first every unit, then those that are due.
 func (in *installation) closeOn(ctx context.Context, units []schemas.Unit) error {
 	closer, err := in.newCloser()
 	if err != nil {
 		return err
 	}
+	pace := sinks.NewPace(closer, units)
 	for {
-		if err := in.closeRound(ctx, closer, units); err != nil {
+		due, err := pace.Due(ctx, in.clock())
+		if err != nil {
+			return err
+		}
+		if len(due) > 0 {
+			err = in.closeUnits(ctx, closer, due)
+		}
+		in.closeShadows(ctx, units)
+		if err != nil {
 			return err
 		}
 		t := time.NewTimer(closeEvery)
@@ -261,8 +270,19 @@ func (in *installation) closeOn(ctx context.Context, units []schemas.Unit) error
 	}
 }
 
-// closeRound closes once and says what came of it. A unit that fails stops no other.
+// closeRound closes once what is delivered, and the shadows.
 func (in *installation) closeRound(
+	ctx context.Context,
+	closer *sinks.Closer,
+	units []schemas.Unit,
+) error {
+	err := in.closeUnits(ctx, closer, units)
+	in.closeShadows(ctx, units)
+	return err
+}
+
+// closeUnits closes once (none = all) and says what came of it. A unit that fails stops no other.
+func (in *installation) closeUnits(
 	ctx context.Context,
 	closer *sinks.Closer,
 	units []schemas.Unit,
@@ -275,7 +295,6 @@ func (in *installation) closeRound(
 		in.out.Printf("closed %d units\n", n)
 	}
 	in.waits(report)
-	in.closeShadows(ctx, units)
 	return failures(report.Failed)
 }
 
