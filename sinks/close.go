@@ -53,9 +53,13 @@ type FoldInput struct {
 	Agreements []schemas.Agreement // as pinned
 	Before     *Certificate        // tables and close state to go on from; nil = none
 	National   *Certificate        // whose close state holds the national rows; nil = none
-	Guard      *Guard              // which ends of open rows are to be told; nil = none
-	Approved   []*Approval         // of the ends that wait
-	Batch      Batch               // the unit's own statements and, under National, those of its area
+	// Earlier is the national certificate before National, if Batch holds every national row between
+	// the two: what is looked up is then looked up there. Moved says so; nil and Moved = there was none.
+	Earlier  *Certificate
+	Moved    bool
+	Guard    *Guard      // which ends of open rows are to be told; nil = none
+	Approved []*Approval // of the ends that wait
+	Batch    Batch       // the unit's own statements and, under National, those of its area
 }
 
 // Deps is what a closer works with. Everything is safe for concurrent use.

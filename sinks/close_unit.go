@@ -229,6 +229,10 @@ func (u *unitClose) fold(ctx context.Context) (err error) {
 	}
 	in := &FoldInput{Unit: u.unit, Number: u.number(), Leverance: day, Agreements: u.agreements,
 		Before: u.before, National: u.national, Batch: u.pass.batch}
+	if n := u.pass.units[nationalOf(u.unit.Area)]; n != nil && !u.found && n.claim == nil &&
+		u.national != n.before {
+		in.Earlier, in.Moved = n.before, true
+	}
 	if !u.found { // what a claim says was guarded when it was made
 		in.Guard, in.Approved = u.pass.turn.closer.guard.limits(u), u.approvals
 	}

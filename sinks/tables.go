@@ -133,6 +133,7 @@ type unitFold struct {
 	batch    *tableBatch
 	before   *closeState
 	national *closeState
+	earlier  *closeState // in which national rows are looked up: FoldInput.Earlier
 	result   *FoldResult
 }
 
@@ -150,6 +151,12 @@ func (t *Tables) Fold(ctx context.Context, in *FoldInput) (*FoldResult, error) {
 	national := nationalOf(in.Unit.Area)
 	if f.national, err = readState(ctx, t.State, national, in.National); err != nil {
 		return nil, err
+	}
+	f.earlier = f.national
+	if in.Moved {
+		if f.earlier, err = readState(ctx, t.State, national, in.Earlier); err != nil {
+			return nil, err
+		}
 	}
 	after := &closeState{
 		Format:   stateFormat,

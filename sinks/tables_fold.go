@@ -66,14 +66,18 @@ func (f *unitFold) stateFiles() files {
 // the keys.
 func (d *datasetFold) scopes(ctx context.Context) error {
 	in := &newRows{cursors: []*rowCursor{d.batch.slice(d.in.Unit.Kommune, d.name(), partScopes)}}
-	if !d.isNational() && (len(d.after.Scopes) > 0 || d.in.National == nil) {
+	if !d.isNational() && (len(d.after.Scopes) > 0 || d.in.National == nil || d.in.Moved) {
 		in.passive = d.batch.slice(schemas.National, d.name(), partScopes)
 	}
-	if !d.isNational() && d.in.National != nil {
+	if !d.isNational() && len(d.earlier.dataset(d.name()).Scopes) > 0 {
 		d.national = d.unitFold.lookup(ctx, d.name())
 		defer d.national.close()
 	}
-	m := &stateMerge{files: d.stateFiles(), part: partScopes, limit: d.stateBytes, fn: d.scope}
+	limit := d.stateBytes
+	if d.isNational() { // single scopes are looked up in them
+		limit = min(limit, lookupBytes)
+	}
+	m := &stateMerge{files: d.stateFiles(), part: partScopes, limit: limit, fn: d.scope}
 	var err error
 	if d.after.Scopes, err = m.run(ctx, d.after.Scopes, in); err != nil {
 		return err
@@ -307,6 +311,9 @@ func (d *datasetFold) change(s *fold.Segment, enters bool) error {
 	return d.changes.add(d.shape.changeKey(&r), &r)
 }
 
+// lookupBytes is how large the rows of a file of the national scopes are in memory.
+const lookupBytes = 1 << 20
+
 // stateLookup finds groups in the national close state, in rising order.
 type stateLookup struct {
 	ctx    context.Context
@@ -318,7 +325,7 @@ type stateLookup struct {
 func (f *unitFold) lookup(ctx context.Context, name schemas.DatasetName) *stateLookup {
 	return &stateLookup{
 		ctx:    ctx,
-		left:   f.national.dataset(name).Scopes,
+		left:   f.earlier.dataset(name).Scopes,
 		reader: newStateReader(partScopes),
 		files: files{
 			st:     f.State,
