@@ -70,6 +70,7 @@ type Journal struct {
 	committing sync.Mutex // held over the append of an entry
 	mu         sync.Mutex // guards what follows
 	head       journalHead
+	rewritten  *journalCover    // what is known of rewritten files; nil = not read yet
 	batches    []*parquet.Batch // memory of entries that are done, spareMax of each at most
 	buffers    []*bytes.Buffer
 }
@@ -79,6 +80,8 @@ type journalHead struct {
 	version   int64
 	hash      string // SHA-256 of the bytes of entry version; "" at -1
 	positions positions
+	removed   int64 // newest entry followed that takes files out; 0 = none
+	void      int64 // files first tried before this version may not be named any more
 }
 
 // entryLog is the part of delta.Log that the protocol rests on.
@@ -259,7 +262,11 @@ func (h journalHead) follow(c *delta.Commit, data []byte) (journalHead, error) {
 	if first && in.All == nil {
 		return h, fmt.Errorf("%w: entry %d does not name all streams", ErrDamaged, v)
 	}
-	next := journalHead{version: v, hash: hashOf(data), positions: maps.Clone(h.positions)}
+	next := journalHead{version: v, hash: hashOf(data), positions: maps.Clone(h.positions),
+		removed: h.removed, void: max(h.void, in.Void)}
+	if len(c.Removes) > 0 {
+		next.removed = v
+	}
 	if next.positions == nil {
 		next.positions = positions{}
 	}

@@ -22,6 +22,10 @@ type (
 const (
 	kindData = "data"
 	kindGap  = "gap"
+	// of entries that move no stream (docs/decisions/0009-journalens-liv.md)
+	kindCompact = "compact"
+	kindExpire  = "expire"
+	kindSweep   = "sweep"
 )
 
 // entryInfo is the commitInfo of an entry.
@@ -41,6 +45,11 @@ type entryInfo struct {
 	Canonical []string      `json:"canonical,omitempty"` // fingerprints that the rows rest on, sorted
 	Schemas   []string      `json:"schemas,omitempty"`
 	Reason    string        `json:"reason,omitempty"` // of a gap: why, and who accepted it
+
+	// Before, of an entry that takes files out, is the one that last did; 0 = none.
+	Before int64 `json:"before,omitempty"`
+	// Void, of a sweep: no later entry names a file that was first tried before that version.
+	Void int64 `json:"void,omitempty"`
 }
 
 // streamMove is what an entry does to one stream: every offset of [From, Next) is a record of the
