@@ -45,8 +45,9 @@ type Agreement struct {
 // Agreements is every agreement of an installation, in a fixed order. Read-only after it is made:
 // safe for concurrent use.
 type Agreements struct {
-	all      []Agreement
-	speakers map[speaker][]Agreement
+	all       []Agreement
+	speakers  map[speaker][]Agreement
+	reporters map[speaker]bool // those that any agreement names as indberetter
 }
 
 type speaker struct {
@@ -55,11 +56,11 @@ type speaker struct {
 }
 
 // NewAgreements sorts and checks: two agreements of one municipality and area may not own the same
-// dataset at the same valid time, shadows aside.
+// dataset at the same valid time. A shadow meets only those of its own system.
 func NewAgreements(all []Agreement) (*Agreements, error) {
 	all = slices.Clone(all)
 	slices.SortFunc(all, compareAgreements)
-	a := &Agreements{all: all, speakers: map[speaker][]Agreement{}}
+	a := &Agreements{all: all, speakers: map[speaker][]Agreement{}, reporters: map[speaker]bool{}}
 	for i, x := range all {
 		if x.From >= x.To {
 			return nil, fmt.Errorf(
@@ -85,6 +86,7 @@ func NewAgreements(all []Agreement) (*Agreements, error) {
 		}
 		k := speaker{x.System, x.Kommune}
 		a.speakers[k] = append(a.speakers[k], x)
+		a.reporters[speaker{x.System, x.Reporter}] = true
 	}
 	return a, nil
 }
@@ -102,7 +104,7 @@ func compareAgreements(x, y Agreement) int {
 }
 
 func (x *Agreement) overlaps(y *Agreement) bool {
-	if x.Kommune != y.Kommune || x.Area != y.Area || x.Shadow || y.Shadow || x.From >= y.To ||
+	if x.Kommune != y.Kommune || x.Area != y.Area || !x.sameTables(y) || x.From >= y.To ||
 		y.From >= x.To {
 		return false
 	}

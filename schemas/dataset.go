@@ -61,6 +61,7 @@ type Dataset struct {
 	Period  Period
 	Owner   string // bopael, betaling, handle, finansiering, aftale
 	Key     []string
+	Natural []string // sammenlign: what tells rows apart in every system; none = Key
 	Class   string   // A, C, D
 	Expiry  string   // slettefrist, ISO 8601 period
 	Doc     string   // Danish: what a row is
@@ -79,7 +80,7 @@ type avroRecord struct {
 	Skriv                      string
 	Periode                    Period
 	Ejer, Klasse, Slettefrist  string
-	Noegle                     []string
+	Noegle, Sammenlign         []string
 	Fields                     []avroField
 }
 
@@ -106,15 +107,16 @@ func ParseDataset(file string, schema []byte) (*Dataset, error) {
 	}
 	area := r.Namespace[strings.LastIndexByte(r.Namespace, '.')+1:]
 	d := &Dataset{
-		Name:   DatasetName(area + "." + r.Name),
-		Kind:   r.Slags,
-		Period: r.Periode,
-		Owner:  r.Ejer,
-		Key:    r.Noegle,
-		Class:  r.Klasse,
-		Expiry: r.Slettefrist,
-		Doc:    r.Doc,
-		Schema: schema,
+		Name:    DatasetName(area + "." + r.Name),
+		Kind:    r.Slags,
+		Period:  r.Periode,
+		Owner:   r.Ejer,
+		Key:     r.Noegle,
+		Natural: r.Sammenlign,
+		Class:   r.Klasse,
+		Expiry:  r.Slettefrist,
+		Doc:     r.Doc,
+		Schema:  schema,
 	}
 	for _, f := range r.Fields {
 		c, err := parseColumn(f)
@@ -185,6 +187,11 @@ func (d *Dataset) check(write string) error {
 	for _, k := range d.Key {
 		if i := d.Column(k); i < 0 || d.Columns[i].Nullable {
 			return fmt.Errorf("key column %s is missing or nullable", k)
+		}
+	}
+	for _, k := range d.Natural {
+		if d.Column(k) < 0 || LocalColumn(k) {
+			return fmt.Errorf("sammenlign: %s is no column that all systems share", k)
 		}
 	}
 	return nil

@@ -99,3 +99,9 @@ func (s Stream) Parts() (cluster, topic string, partition int, ok bool) {
 	partition, err := strconv.Atoi(parts[2])
 	return parts[0], parts[1], partition, err == nil
 }
+
+// Topic is the middle part; "" for what is no stream.
+func (s Stream) Topic() string {
+	_, topic, _, _ := s.Parts()
+	return topic
+}

@@ -10,6 +10,9 @@ func RawTopic(s System, event string) string { return fmt.Sprintf("raw.%s.%s.v1"
 // RawTopicPrefix is what all raw topics of a system begin with.
 func RawTopicPrefix(s System) string { return fmt.Sprintf("raw.%s.", s) }
 
+// CuratedTopic is the topic of what a unit's tables say: "kommune.<code>.<area>.v1".
+func CuratedTopic(u Unit) string { return fmt.Sprintf("kommune.%s.%s.v1", u.Kommune, u.Area) }
+
 // ControlEvent is the event of every system that carries seals and heartbeats.
 const ControlEvent = "kontrol"
 
@@ -30,3 +33,7 @@ func CertificateKey(u Unit, n int64) string { return fmt.Sprintf("bevis/%s/%08d.
 
 // StatePrefix is the folder of a unit's close state, beside the journal and never delivered.
 func StatePrefix(u Unit) string { return "lukketilstand/" + u.String() }
+
+// ShadowPrefix is where all that is made of a shadow system lies in the internal root: close state,
+// tables and certificates under the names that they would have without it.
+func ShadowPrefix(s System) string { return "skygge/" + string(s) }

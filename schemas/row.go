@@ -17,6 +17,9 @@ const (
 	OpSnapshot  Op = "snapshot"  // what the scope lacks has ended or never was
 	OpSeal      Op = "seal"      // the source's control count of a delivery
 	OpHeartbeat Op = "heartbeat" // the source lives; count 0 is a statement
+	// OpWithdrawn: a later generation of the record says nothing here any more. It hides what
+	// earlier ones said; with an Absent, it stands for a snapshot.
+	OpWithdrawn Op = "tilbagekaldt"
 )
 
 // Outcome is the verdict on a record or on a part of one.
@@ -124,6 +127,11 @@ const (
 	AbsentGone  Absent = "gone"  // never was
 	AbsentEnded Absent = "ended" // has ended at the snapshot's day
 )
+
+// OfSnapshot says whether a row is a snapshot, or the withdrawal of one.
+func (r *Row) OfSnapshot() bool {
+	return r.Op == OpSnapshot || r.Op == OpWithdrawn && r.Absent != ""
+}
 
 // KeySeparator joins the columns of a key; no column of a key may hold it.
 const KeySeparator = "\x1f"

@@ -47,13 +47,14 @@ type Accounts struct {
 	Version  int64 // newest entry that is counted; -1 = none
 	accounts map[accountKey]*Account
 	ids      map[schemas.Kommunekode]*idSet
+	parked   map[uint64]schemas.Kommunekode // where ids are parked: mended, they may belong elsewhere
 	newest   schemas.Day
 }
 
 // NewAccounts counts from nothing.
 func NewAccounts() *Accounts {
 	return &Accounts{Version: -1, newest: schemas.Always, accounts: map[accountKey]*Account{},
-		ids: map[schemas.Kommunekode]*idSet{}}
+		ids: map[schemas.Kommunekode]*idSet{}, parked: map[uint64]schemas.Kommunekode{}}
 }
 
 // View is the accounts of one system as they stood at one journal entry. Read-only.
@@ -153,6 +154,8 @@ func (a *Accounts) Add(r *schemas.Row) {
 		a.seal(r)
 	case r.Op == schemas.OpHeartbeat:
 		a.of(r.Kommune, r.Leverance).Heartbeat++
+	case r.Ordinal == 0 && r.Event != schemas.ControlEvent && r.Generation > 0:
+		a.again(r)
 	case r.Ordinal == 0 && r.Event != schemas.ControlEvent:
 		a.record(r)
 	}
@@ -169,16 +172,22 @@ func (a *Accounts) seal(r *schemas.Row) {
 	x.Seals[r.Key] = s
 }
 
-func (a *Accounts) record(r *schemas.Row) {
-	set := a.ids[r.Kommune]
+func (a *Accounts) idsOf(k schemas.Kommunekode) *idSet {
+	set := a.ids[k]
 	if set == nil {
 		set = &idSet{fresh: map[uint64]idInfo{}}
-		a.ids[r.Kommune] = set
+		a.ids[k] = set
 	}
+	return set
+}
+
+func (a *Accounts) record(r *schemas.Row) {
+	set := a.idsOf(r.Kommune)
 	id := fingerprint(r.EventID)
 	info := newIDInfo(r.Leverance, contentOf(r), classOf(r.Outcome))
+	a.leave(id, r)
 	old, ok := set.find(id)
-	if !ok || old.day() < a.newest-DuplicateDays {
+	if !ok || old.class() == classNone || old.day() < a.newest-DuplicateDays {
 		set.add(id, info)
 		a.count(r, info, 1)
 		return
@@ -209,7 +218,7 @@ func (a *Account) add(class uint8, by int64) {
 		a.Accepted += by
 	case classIgnored:
 		a.Ignored += by
-	default:
+	case classParked:
 		a.Parked += by
 	}
 }
@@ -228,12 +237,18 @@ func (a *Accounts) Forget() {
 	for _, set := range a.ids {
 		set.forget(a.newest - DuplicateDays)
 	}
+	for id, k := range a.parked {
+		if _, ok := a.ids[k].find(id); !ok {
+			delete(a.parked, id)
+		}
+	}
 }
 
 const (
 	classAccepted uint8 = iota
 	classIgnored
 	classParked
+	classNone // counted nowhere: the record is another municipality's now
 )
 
 func classOf(o schemas.Outcome) uint8 {

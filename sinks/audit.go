@@ -94,7 +94,7 @@ func Audit(ctx context.Context, d AuditDeps, units []schemas.Unit) (*AuditReport
 		before:    map[schemas.Unit]*Certificate{},
 		chains:    map[schemas.Unit][]*Certificate{},
 		entries:   map[schemas.System]map[int64]string{},
-		stretches: map[stretch]map[schemas.Unit]tally{}}
+		stretches: map[stretch]countedRows{}}
 	if len(units) == 0 {
 		var err error
 		if units, err = certifiedUnits(ctx, d.Tables); err != nil {
@@ -141,7 +141,7 @@ type audit struct {
 	chains  map[schemas.Unit][]*Certificate     // all that could be read
 	entries map[schemas.System]map[int64]string // hashes of journal entries that were read
 	// statements of stretches of journals that were counted
-	stretches map[stretch]map[schemas.Unit]tally
+	stretches map[stretch]countedRows
 }
 
 func (a *audit) problem(u schemas.Unit, n int64, format string, args ...any) {
@@ -256,10 +256,16 @@ func (a *audit) chain(ctx context.Context, u schemas.Unit) ([]*Certificate, erro
 		if err := a.claim(ctx, u, c); err != nil {
 			return nil, err
 		}
+		if err := a.approvals(ctx, u, c); err != nil {
+			return nil, err
+		}
 		if err := a.text(ctx, u, c); err != nil {
 			return nil, err
 		}
 		chain, previous = append(chain, c), c.hash
+	}
+	if n := len(chain); n > 0 && chain[n-1].Held != nil {
+		a.report.Open = append(a.report.Open, fmt.Sprintf("%s: %s", u, chain[n-1].Held.text(u)))
 	}
 	switch {
 	case claimed == last+1:
@@ -321,7 +327,7 @@ func (a *audit) claim(ctx context.Context, u schemas.Unit, c *Certificate) error
 		return a.stored(ctx, u, c.Number, fmt.Errorf("read its claim: %w", err))
 	}
 	if hash != c.Claim || claim.Previous != c.Previous || claim.Leverance != c.Leverance ||
-		!maps.Equal(claim.Points, c.Points) {
+		!maps.Equal(claim.Points, c.Points) || !sameWait(claim, c) {
 		a.problem(u, c.Number, "is not what its claim says: one of the two was changed")
 	}
 	return nil
@@ -355,8 +361,8 @@ func (a *audit) journal(ctx context.Context, u schemas.Unit, chain []*Certificat
 	}
 	before := Points{}
 	for _, c := range chain {
-		for _, s := range slices.Sorted(maps.Keys(c.Points)) {
-			p := c.Points[s]
+		for _, s := range slices.Sorted(maps.Keys(c.accountsAt())) {
+			p := c.accountsAt()[s]
 			if was, ok := before[s]; ok && p.Version < was.Version {
 				a.problem(u, c.Number, "goes back in the journal of %s, from entry %d to %d", s, was.Version,
 					p.Version)
@@ -412,6 +418,9 @@ func (a *audit) state(ctx context.Context, u schemas.Unit, c *Certificate) error
 		return a.changedState(ctx, u, c, err)
 	}
 	in := files{st: a.deps.State, folder: schemas.StatePrefix(u)}
+	if err := a.lists(ctx, u, c, in); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Datasets)) {
 		for _, f := range slices.Concat(s.Datasets[name].Scopes, s.Datasets[name].Keys) {
 			o, err := in.open(ctx, &f.FileRef)

@@ -107,7 +107,8 @@ func (a *audit) refoldGroup(ctx context.Context, units []schemas.Unit) (err erro
 // basis is what the days of a unit's newest certificate go on from: a day that was closed stays
 // closed, which no fold from nothing can know.
 func (a *audit) basis(ctx context.Context, u schemas.Unit) (dayBasis, error) {
-	b := dayBasis{before: a.before[u], rows: tally{}, tables: a.deps.Tables}
+	b := dayBasis{before: a.before[u], rows: tally{}, tables: a.deps.Tables,
+		replays: replayTallies{}}
 	for s, p := range a.heads[u].Points {
 		from := int64(-1)
 		if b.before != nil {
@@ -119,9 +120,10 @@ func (a *audit) basis(ctx context.Context, u schemas.Unit) (dayBasis, error) {
 		if err != nil {
 			return b, a.stored(ctx, u, a.heads[u].Number, err)
 		}
-		for d, n := range counted[u] {
+		for d, n := range counted.rows[u] {
 			b.rows[d] += n
 		}
+		b.replays.join(u, counted.replays[u])
 	}
 	return b, nil
 }
@@ -132,23 +134,30 @@ type stretch struct {
 	from, to int64
 }
 
+// countedRows are the statements of a stretch, and of them those of replays.
+type countedRows struct {
+	rows    map[schemas.Unit]tally
+	replays replayTallies
+}
+
 // statements counts those of a stretch of a journal by unit and day.
-func (a *audit) statements(ctx context.Context, x stretch) (map[schemas.Unit]tally, error) {
+func (a *audit) statements(ctx context.Context, x stretch) (countedRows, error) {
 	if t, ok := a.stretches[x]; ok {
 		return t, nil
 	}
 	j, err := a.deps.Journal(ctx, x.system)
 	if err != nil {
-		return nil, fmt.Errorf("open journal of %s: %w", x.system, err)
+		return countedRows{}, fmt.Errorf("open journal of %s: %w", x.system, err)
 	}
-	t := map[schemas.Unit]tally{}
+	t := countedRows{map[schemas.Unit]tally{}, replayTallies{}}
 	err = j.Rows(ctx, x.from, x.to, true, func(r *schemas.Row) error {
 		if isStatement(r) {
 			u := schemas.Unit{Kommune: r.Kommune, Area: r.Dataset.Area()}
-			if t[u] == nil {
-				t[u] = tally{}
+			if t.rows[u] == nil {
+				t.rows[u] = tally{}
 			}
-			t[u][r.Leverance]++
+			t.rows[u][r.Leverance]++
+			t.replays.add(u, r)
 		}
 		return nil
 	})
@@ -165,7 +174,8 @@ func (r *refolding) finish(ctx context.Context, heads map[schemas.Unit]*Certific
 		claim := &Claim{Format: CertificateFormat, Kind: KindClaim, Unit: c.Unit, Number: 1,
 			Points:    c.Points,
 			Leverance: c.Leverance, Now: c.Now, Agreements: c.Agreements, Engine: c.Engine,
-			Fingerprints: c.Fingerprints, Writer: "audit"}
+			Fingerprints: c.Fingerprints, Writer: "audit", Guard: c.Guard, Approvals: c.Approvals,
+			Held: c.Held, Accounts: c.Accounts}
 		if n := national[u.Area]; n != nil {
 			claim.National = &CertificateRef{n.Number, n.hash}
 		}
@@ -340,6 +350,11 @@ func (r *refolding) compareDays(u schemas.Unit, head, made *Certificate) {
 	if h, m := head.Counts, made.Counts; h.Parked != m.Parked || h.Late != m.Late {
 		r.problem(u, head.Number, "says %d parked and %d late, the journal gives %d and %d", h.Parked,
 			h.Late, m.Parked, m.Late)
+	}
+	a, errA = Canonical(head.Replays)
+	b, errB = Canonical(r.closer.bases[u].replays.refs(u, head.Days))
+	if errA != nil || errB != nil || string(a) != string(b) {
+		r.problem(u, head.Number, "what it says of replays is not what the journal says")
 	}
 	r.report.Days += len(head.Calendar)
 }

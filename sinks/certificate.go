@@ -100,6 +100,10 @@ type Claim struct {
 	Engine       int               `json:"motor"`
 	Fingerprints map[string]string `json:"fingeraftryk,omitempty"`
 	Writer       string            `json:"skriver"`
+	Guard        *Guard            `json:"vagt,omitempty"`
+	Approvals    []ApprovalRef     `json:"godkendelser,omitempty"`
+	Held         *Held             `json:"venter,omitempty"`   // the tables stay as they were
+	Accounts     Points            `json:"regnskab,omitempty"` // days are judged by; nil = Points
 }
 
 // Certificate is one close of one unit. It holds no personal data.
@@ -122,12 +126,17 @@ type Certificate struct {
 	Settled      string                    `json:"afgjort_til"`
 	Began        map[schemas.System]string `json:"begyndt"` // first day of delivery of each system
 	Counts       Counts                    `json:"antal"`
+	Replays      []ReplayRef               `json:"genafledninger,omitempty"`
 	Incomplete   []string                  `json:"ufuldstaendige_snapshots,omitempty"`
 	Agreements   []AgreementRef            `json:"tilslutninger"`
 	Fingerprints map[string]string         `json:"fingeraftryk,omitempty"`
 	Engine       int                       `json:"motor"`
 	Writer       string                    `json:"skriver"`
 	Build        string                    `json:"bygning"`
+	Guard        *Guard                    `json:"vagt,omitempty"`
+	Approvals    []ApprovalRef             `json:"godkendelser,omitempty"`
+	Held         *Held                     `json:"venter,omitempty"`
+	Accounts     Points                    `json:"regnskab,omitempty"`
 
 	// Sum is the SHA-256 of the certificate's own canonical JSON with this field empty: the newest
 	// certificate has no later one that names its hash.

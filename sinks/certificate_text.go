@@ -34,6 +34,8 @@ func (c *Certificate) Text() string {
 	t.days()
 	t.tables()
 	t.counts()
+	t.guard()
+	t.replays()
 	t.sources()
 	t.how()
 	t.line("\n%s%s", textSum, hashOf([]byte(t.b.String())))
@@ -252,14 +254,18 @@ func (t *certificateText) how() {
 	})
 }
 
-// ensureText writes the plain version of a certificate where it is not there yet: the one who
-// wrote the certificate may have died before.
+// ensureText writes the plain version of a certificate where it is not there, or is another's: the
+// one who wrote the certificate may have died before, and a certificate that was lost may have been
+// made again by another writer. It is derived, so it may be written over.
 func ensureText(ctx context.Context, st store.Store, u schemas.Unit, c *Certificate) error {
 	key := TextKey(u, c.Number)
-	_, err := readObject(ctx, st, key, certificateBytesMax)
-	if !errors.Is(err, store.ErrNotFound) {
+	b, err := readObject(ctx, st, key, certificateBytesMax)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		_, err = createOrRead(ctx, st, key, []byte(c.Text()))
+		return err
+	case err != nil || checkText(c, string(b)) == nil:
 		return err
 	}
-	_, err = createOrRead(ctx, st, key, []byte(c.Text()))
-	return err
+	return st.Replace(ctx, key, []byte(c.Text()))
 }

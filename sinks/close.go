@@ -14,7 +14,7 @@ import (
 
 // EngineNumber is raised when the same input may make other rows: an older build then refuses to
 // finish the close that a newer one has claimed.
-const EngineNumber = 1
+const EngineNumber = 2
 
 // Events reads one system's journal for the close.
 type Events interface {
@@ -53,6 +53,8 @@ type FoldInput struct {
 	Agreements []schemas.Agreement // as pinned
 	Before     *Certificate        // tables and close state to go on from; nil = none
 	National   *Certificate        // whose close state holds the national rows; nil = none
+	Guard      *Guard              // which ends of open rows are to be told; nil = none
+	Approved   []*Approval         // of the ends that wait
 	Batch      Batch               // the unit's own statements and, under National, those of its area
 }
 
@@ -68,7 +70,8 @@ type Deps struct {
 	Fingerprints map[string]string // of schemas and lists that the tables rest on
 	Writer       string            // who this process is
 	Build        string
-	Workers      int // units at a time; 0 = 4
+	Workers      int    // units at a time; 0 = 4
+	Guard        *Guard // when ends of open rows wait for approval; nil = never
 }
 
 // Progress is one thing a round has done.
@@ -83,6 +86,7 @@ type Report struct {
 	Closed map[schemas.Unit]*Certificate // made, or finished for another closer
 	Left   []schemas.Unit                // others were faster all along: the next round goes on
 	Failed map[schemas.Unit]error
+	Held   map[schemas.Unit]*Held // wait for approval, as this process has not told before
 }
 
 // Closer makes certificates. It may be stopped at any point and run beside any number of others
@@ -91,12 +95,14 @@ type Report struct {
 type Closer struct {
 	deps     Deps
 	rules    closeRules
+	guard    guardRules
 	heads    map[schemas.Unit]*Certificate
 	accounts map[schemas.System]*Accounts
 	entries  map[entryOf]string                        // hashes of journal entries that were compared
 	quiet    map[schemas.Unit]map[schemas.System]int64 // nothing for the unit up to here
 	bases    map[schemas.Unit]dayBasis                 // of an audit; nil = what is closed
-	mu       sync.Mutex                                // guards heads, quiet and the report
+	holds    map[schemas.Unit]*holdMemo
+	mu       sync.Mutex // guards heads, quiet, holds and the report
 }
 
 // NewCloser makes a closer that remembers nothing yet.
@@ -107,7 +113,8 @@ func NewCloser(d Deps) *Closer {
 	if d.Progress == nil {
 		d.Progress = func(Progress) {}
 	}
-	return &Closer{deps: d, rules: closeProtocol(), heads: map[schemas.Unit]*Certificate{},
+	return &Closer{deps: d, rules: closeProtocol(), guard: guardProtocol(),
+		holds: map[schemas.Unit]*holdMemo{}, heads: map[schemas.Unit]*Certificate{},
 		accounts: map[schemas.System]*Accounts{}, entries: map[entryOf]string{},
 		quiet: map[schemas.Unit]map[schemas.System]int64{}}
 }
@@ -137,7 +144,8 @@ func (c *Closer) Round(ctx context.Context, now time.Time, units []schemas.Unit)
 		now = c.deps.Clock()
 	}
 	todo := units
-	report := &Report{Closed: map[schemas.Unit]*Certificate{}, Failed: map[schemas.Unit]error{}}
+	report := &Report{Closed: map[schemas.Unit]*Certificate{}, Failed: map[schemas.Unit]error{},
+		Held: map[schemas.Unit]*Held{}}
 	for range turnsMax {
 		t := &turn{closer: c, now: schemas.InstantOf(now), report: report}
 		again, err := t.run(ctx, c.withNational(todo, report.Failed))

@@ -170,9 +170,12 @@ func (u *unitClose) certify(ctx context.Context, tables map[string]*DatasetRef) 
 		Leverance: u.claim.Leverance, Previous: u.claim.Previous, Claim: u.hash, Now: u.claim.Now,
 		Points: u.claim.Points, National: u.claim.National, Tables: tables, Days: u.verdict.reports,
 		Calendar: u.verdict.calendar, Settled: u.verdict.settled.String(), Began: u.verdict.began,
-		Counts: Counts{Rows: u.pass.tally[u.unit].sum(), Late: u.verdict.late, Clipped: u.result.Clipped,
+		Counts: Counts{Rows: u.tally().sum(), Late: u.verdict.late, Clipped: u.result.Clipped,
 			Parked: u.verdict.parked},
+		Replays:    u.pass.replay.refs(u.unit, u.verdict.reports),
 		Incomplete: u.result.Incomplete, Agreements: u.claim.Agreements,
+		Guard: u.claim.Guard, Approvals: u.claim.Approvals, Held: u.claim.Held,
+		Accounts:     u.claim.Accounts,
 		Fingerprints: u.claim.Fingerprints,
 		Engine:       u.claim.Engine, Writer: d.Writer, Build: d.Build}
 	if c.State = u.result.State; c.State == nil && u.before != nil {

@@ -60,8 +60,9 @@ func (e journalEvents) Rows(ctx context.Context, from, to int64, statements bool
 
 // recordColumns is what the accounts count a record by.
 func recordColumns() []string {
-	return []string{"loebenr", "haendelse_id", "haendelse", "leverance", "udfald", "kommunekode",
-		"datasaet", "operation", "aftryk"}
+	return []string{"loebenr", "generation", "haendelse_id", "haendelse",
+		"leverance", "udfald", "kommunekode", "datasaet", "operation", "gyldig_fra",
+		"oejebliksbillede", "aftryk"}
 }
 
 // statementColumns is what a statement says, and what a seal does; not how it was read.

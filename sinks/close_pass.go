@@ -19,6 +19,7 @@ type pass struct {
 	batch  Batch
 	views  map[entryOf]*View // of each place in a journal that a unit goes to
 	tally  map[schemas.Unit]tally
+	replay replayTallies
 	again  []schemas.Unit
 	rows   int64
 }
@@ -38,8 +39,10 @@ func (p *pass) run(ctx context.Context, all []*standing) (again []schemas.Unit, 
 		return nil, nil
 	}
 	p.units, p.tally = map[schemas.Unit]*standing{}, map[schemas.Unit]tally{}
+	p.replay = replayTallies{}
 	for _, s := range all {
 		p.units[s.unit] = s
+		s.waiting = p.remembered(s)
 	}
 	if p.batch, err = p.turn.closer.deps.Engine.NewBatch(ctx); err != nil {
 		return nil, err
@@ -113,8 +116,14 @@ func (p *pass) close(ctx context.Context, s *standing) bool {
 		p.again = append(p.again, s.unit)
 		return false
 	case end == endNothing:
-		c.quiet[s.unit] = versions(p.points)
+		p.remember(s, u.claim.Held)
+		if u.claim.Held == nil { // of what waits each row is to be seen again
+			c.quiet[s.unit] = versions(p.points)
+		}
 		return true
+	}
+	if !u.found {
+		p.remember(s, u.claim.Held)
 	}
 	c.heads[s.unit] = u.certificate
 	p.turn.report.Closed[s.unit] = u.certificate
@@ -160,6 +169,7 @@ func (p *pass) read(ctx context.Context) error {
 type reach struct {
 	unit     schemas.Unit
 	from, to int64
+	accounts int64 // its days are judged by the accounts as they stand here
 }
 
 // sees says whether the stretch that begins after an entry is one for the unit.
@@ -186,7 +196,7 @@ func (p *pass) readers(system schemas.System) (all []reach, by *reaches) {
 		if !slices.Contains(s.systems, system) {
 			continue
 		}
-		x := reach{unit: s.unit, to: p.to(s, system)}
+		x := reach{unit: s.unit, to: p.to(s, system), accounts: p.accountsTo(s, system)}
 		x.from = min(max(s.from(system), p.quietUntil(s, system)), x.to)
 		by.areas[s.unit.Area] = append(by.areas[s.unit.Area], x)
 		by.units[s.unit] = []reach{x}
@@ -203,13 +213,21 @@ func (p *pass) to(s *standing, system schemas.System) int64 {
 	return p.points[system].Version
 }
 
+// accountsTo is the place in a journal by which a unit's days are judged.
+func (p *pass) accountsTo(s *standing, system schemas.System) int64 {
+	if s.claim != nil {
+		return s.claim.accountsAt()[system].Version
+	}
+	return p.points[system].Version
+}
+
 // readSystem reads a journal in stretches inside of which no unit's position and not the
 // accounts' lies, so that each row goes to exactly those who have not seen it.
 func (p *pass) readSystem(ctx context.Context, system schemas.System) error {
 	all, readers := p.readers(system)
 	least, marks := p.points[system].Version, []int64{p.points[system].Version}
 	for _, x := range all {
-		least, marks = min(least, x.to), append(marks, x.from, x.to)
+		least, marks = min(least, x.accounts), append(marks, x.from, x.to, x.accounts)
 	}
 	accounts := p.accounts(system, least)
 	marks = append(marks, accounts.Version)
@@ -242,7 +260,7 @@ func (p *pass) readSystem(ctx context.Context, system schemas.System) error {
 func (p *pass) view(system schemas.System, a *Accounts, all []reach) {
 	kommuner := map[schemas.Kommunekode]bool{}
 	for _, x := range all {
-		if x.to == a.Version {
+		if x.accounts == a.Version {
 			kommuner[x.unit.Kommune] = true
 		}
 	}
@@ -256,7 +274,7 @@ func (p *pass) view(system schemas.System, a *Accounts, all []reach) {
 func (p *pass) viewsOf(s *standing) map[schemas.System]*View {
 	views := map[schemas.System]*View{}
 	for _, system := range s.systems {
-		views[system] = p.views[entryOf{system, p.to(s, system)}]
+		views[system] = p.views[entryOf{system, p.accountsTo(s, system)}]
 	}
 	return views
 }
@@ -280,6 +298,9 @@ func (p *pass) accounts(system schemas.System, to int64) *Accounts {
 // Who finishes a claim reads all of it: what the claim pins does not hang on what a process
 // remembers.
 func (p *pass) quietUntil(s *standing, system schemas.System) int64 {
+	if s.waiting != nil {
+		return p.to(s, system)
+	}
 	if v, ok := p.turn.closer.quiet[s.unit][system]; ok && s.claim == nil {
 		return v
 	}
@@ -306,6 +327,7 @@ func (p *pass) take(r *schemas.Row, from int64, counts bool, accounts *Accounts,
 			continue
 		}
 		if x.unit == u {
+			p.replay.add(u, r)
 			p.count(u, r.Leverance)
 		} else {
 			p.count(nationalFor(x.unit), r.Leverance)

@@ -22,6 +22,7 @@ type UnitStatus struct {
 	Rows        int64                    // of the current tables
 	Parked      int64                    // records of its sources that are parked
 	UnderWay    bool                     // a close is begun and not finished
+	Held        *Held                    // what waits for approval; nil = nothing
 	Lag         map[schemas.System]int64 // entries of the journal since the certificate
 }
 
@@ -90,7 +91,7 @@ func unitStatus(ctx context.Context, tables store.Store, u schemas.Unit) (*UnitS
 }
 
 func (s *UnitStatus) describe(c *Certificate) {
-	s.Certificate, s.Parked = c, c.Counts.Parked
+	s.Certificate, s.Parked, s.Held = c, c.Counts.Parked, c.Held
 	for _, d := range c.Tables {
 		if d.Current != nil {
 			s.Rows += d.Current.Rows

@@ -31,7 +31,10 @@ type standing struct {
 	claim   *Claim // of the next number, made earlier and not finished; nil = none
 	hash    string // of the claim
 	systems []schemas.System
-	err     error
+	// of what the newest certificate says would end; the oldest first
+	approvals []*Approval
+	waiting   *Held // as this process knows without a fold; nil = fold
+	err       error
 }
 
 func (t *turn) run(ctx context.Context, todo []schemas.Unit) (again []schemas.Unit, err error) {
@@ -80,7 +83,7 @@ func (t *turn) run(ctx context.Context, todo []schemas.Unit) (again []schemas.Un
 func greatest(all []*standing) Points {
 	points := Points{}
 	for _, s := range all {
-		for system, x := range s.claim.Points {
+		for system, x := range s.claim.accountsAt() {
 			if was, ok := points[system]; !ok || x.Version > was.Version {
 				points[system] = x
 			}
@@ -140,6 +143,9 @@ func (s *standing) find(ctx context.Context, st store.Store) (err error) {
 	if s.before, err = headAfter(ctx, st, s.unit, s.before); err != nil {
 		return err
 	}
+	if s.approvals, err = approvals(ctx, st, s.unit, s.before); err != nil {
+		return err
+	}
 	s.claim, s.hash, err = ReadClaim(ctx, st, s.unit, s.number())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -154,7 +160,7 @@ func (s *standing) find(ctx context.Context, st store.Store) (err error) {
 func (t *turn) stand(ctx context.Context, s *standing) error {
 	s.systems = t.closer.systems(s.unit, s.before)
 	if s.claim != nil {
-		s.systems = slices.Sorted(maps.Keys(s.claim.Points))
+		s.systems = slices.Sorted(maps.Keys(s.claim.accountsAt()))
 	}
 	for _, system := range s.systems {
 		if err := t.open(ctx, system); err != nil {
@@ -178,7 +184,7 @@ func (s *standing) rests(system schemas.System) []JournalPoint {
 		}
 	}
 	if s.claim != nil {
-		all = append(all, s.claim.Points[system])
+		all = append(all, s.claim.accountsAt()[system])
 	}
 	return all
 }

@@ -16,6 +16,7 @@ type FoldResult struct {
 	Tables     []TableChange
 	Clipped    int64
 	Incomplete []string // snapshots whose members have not all landed: they have no effect yet
+	MassEnds   []MassEnd
 }
 
 // TableChange is the next version of one table. The close adds txn and the commit's info.
@@ -59,12 +60,17 @@ func (u *unitClose) run(ctx context.Context) (end, error) {
 		}
 		return endClosed, u.pass.turn.closer.rules.publish(ctx, u)
 	}
-	day := u.leverance()
-	if day == schemas.Always {
-		return endNothing, nil
+	if u.waiting == nil {
+		day := u.leverance()
+		if day == schemas.Always {
+			return endNothing, nil
+		}
+		u.claim.Leverance = day.String()
+		if err := u.fold(ctx); err != nil {
+			return endNothing, err
+		}
 	}
-	u.claim.Leverance = day.String()
-	if err := u.fold(ctx); err != nil {
+	if _, err := u.guarded(ctx); err != nil {
 		return endNothing, err
 	}
 	if !u.news() {
@@ -96,7 +102,7 @@ func (u *unitClose) pin(ctx context.Context) (err error) {
 	u.claim = &Claim{Format: CertificateFormat, Kind: KindClaim, Unit: u.unit.String(),
 		Number: u.number(), Previous: u.previous(), Points: Points{}, Now: u.pass.turn.now,
 		Agreements: agreementRefs(u.agreements), Engine: EngineNumber,
-		Fingerprints: d.Fingerprints, Writer: d.Writer}
+		Fingerprints: d.Fingerprints, Writer: d.Writer, Guard: d.Guard}
 	for _, s := range u.systems {
 		u.claim.Points[s] = u.pass.points[s]
 	}
@@ -119,7 +125,7 @@ func (c *Closer) head(u schemas.Unit) *Certificate {
 // folds from nothing, from the one that stands before the certificate in question.
 func (u *unitClose) judge(ctx context.Context) error {
 	c := u.pass.turn.closer
-	b := dayBasis{before: u.before, rows: u.pass.tally[u.unit], tables: c.deps.Tables}
+	b := dayBasis{before: u.before, rows: u.tally(), tables: c.deps.Tables}
 	if other, ok := c.bases[u.unit]; ok {
 		b = other
 	}
@@ -127,6 +133,7 @@ func (u *unitClose) judge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	j.held = u.claim.Held
 	j.older = func(d schemas.Day) (DayState, error) { return b.olderState(ctx, u.unit, d) }
 	if u.verdict, err = j.judge(); err != nil {
 		return err
@@ -139,6 +146,8 @@ type dayBasis struct {
 	before *Certificate
 	rows   tally       // statements since then
 	tables store.Store // where older certificates are
+	// of an audit: of the statements, those of replays
+	replays replayTallies
 }
 
 // olderState walks back to the certificate that last told of a day.
@@ -200,11 +209,14 @@ func (u *unitClose) newAgreements() bool {
 
 // fold makes the tables; a close that only changes the state of days has none to make.
 func (u *unitClose) fold(ctx context.Context) (err error) {
-	own, national := u.pass.tally[u.unit].sum(), u.pass.tally[nationalFor(u.unit)].sum()
+	own, national := u.tally().sum(), u.pass.tally[nationalFor(u.unit)].sum()
 	if own == 0 && national == 0 && !u.newAgreements() {
 		u.result = &FoldResult{}
 		if u.before != nil {
 			u.result.Incomplete = u.before.Incomplete
+		}
+		if u.claim.Held != nil {
+			u.result.Incomplete = u.claim.Held.Incomplete
 		}
 		return nil
 	}
@@ -214,6 +226,9 @@ func (u *unitClose) fold(ctx context.Context) (err error) {
 	}
 	in := &FoldInput{Unit: u.unit, Number: u.number(), Leverance: day, Agreements: u.agreements,
 		Before: u.before, National: u.national, Batch: u.pass.batch}
+	if !u.found { // what a claim says was guarded when it was made
+		in.Guard, in.Approved = u.pass.turn.closer.guard.limits(u), u.approvals
+	}
 	u.result, err = u.pass.turn.closer.deps.Engine.Fold(ctx, in)
 	if err != nil {
 		return fmt.Errorf("fold %s: %w", u.unit, err)
@@ -224,8 +239,9 @@ func (u *unitClose) fold(ctx context.Context) (err error) {
 // news says whether there is anything to certify: rows of its own, a day's state, a table or
 // close state that differs.
 func (u *unitClose) news() bool {
-	return u.pass.tally[u.unit].sum() > 0 || len(u.verdict.reports) > 0 || u.newAgreements() ||
-		u.result.State != nil || len(u.result.Tables) > 0
+	return u.tally().sum() > 0 || len(u.verdict.reports) > 0 || u.newAgreements() ||
+		u.result.State != nil || len(u.result.Tables) > 0 ||
+		u.before != nil && !u.before.Held.equal(u.claim.Held)
 }
 
 // claimNumber puts the claim; false: another closer has claimed the number for other input.

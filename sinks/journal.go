@@ -45,6 +45,7 @@ const spareMax = 2
 type Position struct {
 	Next   int64  `json:"next"`            // offset of the first record that is not in the journal
 	Anchor Anchor `json:"anchor,omitzero"` // of the last record before Next
+	Trial  Trial  `json:"proeve,omitzero"` // of what its records are judged by
 }
 
 // Anchor tells the last record of a stream from another that may stand at its offset one day. The
@@ -70,7 +71,8 @@ type Journal struct {
 	committing sync.Mutex // held over the append of an entry
 	mu         sync.Mutex // guards what follows
 	head       journalHead
-	rewritten  *journalCover    // what is known of rewritten files; nil = not read yet
+	rewritten  *journalCover    // what is known of made files; nil = not read yet
+	made       []*loadedFile    // read last by short scans, recentMade at most
 	batches    []*parquet.Batch // memory of entries that are done, spareMax of each at most
 	buffers    []*bytes.Buffer
 }
@@ -80,6 +82,7 @@ type journalHead struct {
 	version   int64
 	hash      string // SHA-256 of the bytes of entry version; "" at -1
 	positions positions
+	replays   int64 // entries of replays followed since the journal was opened
 	removed   int64 // newest entry followed that takes files out; 0 = none
 	void      int64 // files first tried before this version may not be named any more
 }
@@ -262,10 +265,13 @@ func (h journalHead) follow(c *delta.Commit, data []byte) (journalHead, error) {
 	if first && in.All == nil {
 		return h, fmt.Errorf("%w: entry %d does not name all streams", ErrDamaged, v)
 	}
-	next := journalHead{version: v, hash: hashOf(data), positions: maps.Clone(h.positions),
-		removed: h.removed, void: max(h.void, in.Void)}
+	next := journalHead{v, hashOf(data), maps.Clone(h.positions), h.replays, h.removed,
+		max(h.void, in.Void)}
 	if len(c.Removes) > 0 {
 		next.removed = v
+	}
+	if in.Kind == kindReplay {
+		next.replays++
 	}
 	if next.positions == nil {
 		next.positions = positions{}

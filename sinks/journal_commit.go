@@ -96,7 +96,7 @@ func (e *Entry) Commit(ctx context.Context) error {
 // commit keeps the order that makes a crash harmless: files, then the entry that names them.
 func (e *Entry) commit(ctx context.Context) error {
 	in := e.info()
-	if len(in.Moved) == 0 {
+	if len(in.Moved) == 0 && (in.Replay == nil || in.Records == 0) {
 		return ErrEmpty
 	}
 	if !writerID.MatchString(e.writer) {
@@ -231,8 +231,14 @@ func (j *Journal) place(ctx context.Context,
 func (j *Journal) next(h journalHead, try int, in *entryInfo,
 	adds []delta.Add) (*delta.Commit, error) {
 	at := *in
-	at.Format, at.Previous = journalFormat, h.hash
+	at.Format, at.Previous = at.format(), h.hash
 	txns := map[string]int64{}
+	if r := at.Replay; r != nil {
+		if r.after != h.replays {
+			return nil, fmt.Errorf("another replay was first: %w", ErrLostRace)
+		}
+		txns[r.txn()] = r.Through
+	}
 	for s, m := range at.Moved {
 		if err := j.rules.admits(try, m.From, h.positions[s].Next); err != nil {
 			return nil, fmt.Errorf("stream %s from %d: %w", s, m.From, err)
@@ -291,7 +297,7 @@ func (j *Journal) CommitGap(ctx context.Context, writer string, stream schemas.S
 			stream, from, has, ErrLostRace)
 	}
 	in := &entryInfo{Kind: kindGap, Writer: writer, Reason: reason,
-		Moved: moves{stream: {From: from, Next: to}}}
+		Moved: moves{stream: {From: from, Next: to, Trial: j.known().positions[stream].Trial}}}
 	if err := j.append(ctx, in, nil); err != nil {
 		return fmt.Errorf("gap of stream %s: %w", stream, err)
 	}

@@ -66,9 +66,7 @@ func (c *journalCover) find(kind string, entry int64) *coverFile {
 
 // cover reads which files were made; anew when the caller says so, as when a file is gone.
 func (j *Journal) cover(ctx context.Context, anew bool) (*journalCover, error) {
-	j.mu.Lock()
-	c := j.rewritten
-	j.mu.Unlock()
+	c := j.knownCover()
 	if c != nil && !anew {
 		return c, nil
 	}
@@ -83,6 +81,12 @@ func (j *Journal) cover(ctx context.Context, anew bool) (*journalCover, error) {
 	j.rewritten = c
 	j.mu.Unlock()
 	return c, nil
+}
+
+func (j *Journal) knownCover() *journalCover {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.rewritten
 }
 
 // placedRow is a row with where it was written.
@@ -144,32 +148,70 @@ func (s *journalScanner) unpack(data []byte, r fileRange) ([]placedRow, error) {
 	return rows, err
 }
 
-// loadedFile is the made file that a scan has in memory, one of each kind.
+// loadedFile is a made file in memory; it is not changed.
 type loadedFile struct {
-	path string
-	rows []placedRow
+	path   string
+	fields []parquet.Field // what was read of the rows
+	rows   []placedRow
 }
 
-// made hands fn the entry's rows of a made file, from a place on. Scans go forward: a file is
-// loaded once.
+// recentMade is how many made files stay in memory for scans of few entries, which come in rows:
+// of records without values, with them, and of events.
+const recentMade = 3
+
+// load gives a made file's rows as the scan wants them.
+func (s *journalScanner) load(ctx context.Context, kind string,
+	f *coverFile) (*loadedFile, error) {
+	if l := s.loaded[kind]; l != nil && l.path == f.add.Path {
+		return l, nil
+	}
+	if l := s.recent(f.add.Path); l != nil {
+		return l, nil
+	}
+	rows, err := s.placed(ctx, &f.add)
+	if err != nil {
+		return nil, err
+	}
+	l := &loadedFile{f.add.Path, s.fields, rows}
+	if !s.short {
+		s.loaded[kind] = l
+		return l, nil
+	}
+	s.j.mu.Lock()
+	defer s.j.mu.Unlock()
+	s.j.made = append(s.j.made, l)
+	if n := len(s.j.made) - recentMade; n > 0 {
+		s.j.made = slices.Delete(s.j.made, 0, n)
+	}
+	return l, nil
+}
+
+func (s *journalScanner) recent(path string) *loadedFile {
+	s.j.mu.Lock()
+	defer s.j.mu.Unlock()
+	for _, l := range s.j.made {
+		if s.short && l.path == path && slices.Equal(l.fields, s.fields) {
+			return l
+		}
+	}
+	return nil
+}
+
+// made hands fn the entry's rows of a made file, from a place on.
 func (s *journalScanner) made(ctx context.Context, kind string, f *coverFile, entry, place int64,
 	fn func(*schemas.Row) error) error {
-	l := s.loaded[kind]
-	if l == nil || l.path != f.add.Path {
-		rows, err := s.placed(ctx, &f.add)
-		if err != nil {
-			return err
-		}
-		l = &loadedFile{f.add.Path, rows}
-		s.loaded[kind] = l
+	l, err := s.load(ctx, kind, f)
+	if err != nil {
+		return err
 	}
 	at := placedRow{entry: entry, place: place}
 	i := sort.Search(len(l.rows), func(i int) bool { return l.rows[i].compare(&at) >= 0 })
 	for ; i < len(l.rows) && l.rows[i].entry == entry; i++ {
-		if !s.want.takes(&l.rows[i].row) {
+		r := l.rows[i].row
+		if !s.want.takes(&r) {
 			continue
 		}
-		if err := fn(&l.rows[i].row); err != nil {
+		if err := fn(&r); err != nil {
 			return scanStopped{err}
 		}
 	}

@@ -31,6 +31,9 @@ type Entry struct {
 	lastCount *recordCount
 	canonical fingerprints
 	schemas   fingerprints
+	replay    *replayInfo // of an entry of a replay, which moves no stream
+	accept    string      // why records stay parked that would stop their stream; "" = they stop it
+	accepted  bool
 }
 
 // course is how far the entry takes a stream.
@@ -42,6 +45,7 @@ type course struct {
 	record  int64 // offset whose rows may follow; -1 = none
 	ordinal int32 // the last of them
 	anchor  Anchor
+	trial   Trial
 }
 
 // countKey is what records are counted by: what the close compares with a seal.
@@ -171,18 +175,26 @@ func (e *Entry) add(r *schemas.Row) error {
 		if err := e.j.rules.follows(s, r.Offset); err != nil {
 			return err
 		}
+		if err := e.try(s, r); err != nil {
+			return err
+		}
 		e.count(r)
 		to = e.raw
 	} else if r.Offset != s.record || r.Ordinal <= s.ordinal {
 		return fmt.Errorf("ordinals of a record must follow its ordinal 0 and ascend")
 	}
 	s.ordinal = r.Ordinal
+	e.put(to, r)
+	return nil
+}
+
+// put appends the row to one of the entry's files.
+func (e *Entry) put(to *parquet.Batch, r *schemas.Row) {
 	e.canonical.add(r.Canonical)
 	e.schemas.add(r.Schema)
 	for i := range e.cols {
 		e.cols[i].put(to.Vectors[i], r)
 	}
-	return nil
 }
 
 // begin takes the record at offset, which must be the next.
@@ -205,7 +217,8 @@ func (e *Entry) reach(name schemas.Stream) *course {
 	s, ok := e.streams[name]
 	if !ok {
 		p := e.base.positions[name]
-		s = &course{stream: name, from: p.Next, next: p.Next, record: -1, anchor: p.Anchor}
+		s = &course{stream: name, from: p.Next, next: p.Next, record: -1, anchor: p.Anchor,
+			trial: p.Trial}
 		e.streams[name] = s
 	}
 	e.last = s
@@ -254,7 +267,7 @@ func (e *Entry) moved() moves {
 	m := moves{}
 	for name, s := range e.streams {
 		if s.next > s.from {
-			m[name] = streamMove{From: s.from, Next: s.next, Empty: s.empty, Anchor: s.anchor}
+			m[name] = streamMove{s.from, s.next, s.empty, s.anchor, s.trial}
 		}
 	}
 	return m
@@ -264,6 +277,12 @@ func (e *Entry) moved() moves {
 func (e *Entry) info() *entryInfo {
 	in := &entryInfo{Kind: kindData, Writer: e.writer, Moved: e.moved(), Records: int64(e.raw.Len()),
 		Events: int64(e.events.Len()), Canonical: e.canonical.sorted(), Schemas: e.schemas.sorted()}
+	if e.replay != nil {
+		in.Kind, in.Replay = kindReplay, e.replay
+	}
+	if e.accepted {
+		in.Reason = e.accept
+	}
 	for _, k := range slices.SortedFunc(maps.Keys(e.counts), countKey.compare) {
 		in.Counts = append(in.Counts, *e.counts[k])
 	}

@@ -29,7 +29,8 @@ func TestJournalGolden(t *testing.T) {
 	var text strings.Builder
 	fmt.Fprintf(&text, "version %d\n", j.Version())
 	for _, s := range []schemas.Stream{testStream, nextStream} {
-		fmt.Fprintf(&text, "%s %+v\n", s, j.Progress()[s])
+		p := j.Progress()[s]
+		fmt.Fprintf(&text, "%s {Next:%d Anchor:%+v}\n", s, p.Next, p.Anchor)
 	}
 	for _, r := range scanAll(t, j, Want{Raw: true, Events: true, Payload: true}) {
 		fmt.Fprintf(&text, "%+v\n", r)

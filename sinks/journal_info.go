@@ -8,9 +8,15 @@ import (
 	"github.com/flis-dk/flis/schemas"
 )
 
-// journalFormat is the number in each entry; docs/decisions/0002-journal.md says what it stands
-// for.
-const journalFormat = 1
+// journalFormat is the greatest number that an entry may have; docs/decisions/0002-journal.md says
+// what each stands for. An entry has the least that fits: a program that knows no generations must
+// not read one of a replay, one that knows no upkeep must not write behind a sweep.
+const (
+	journalFormat = formatUpkeep
+	formatData    = 1
+	formatReplay  = 2
+	formatUpkeep  = 3
+)
 
 // positions is where each stream stands; moves is how an entry takes them there.
 type (
@@ -22,7 +28,9 @@ type (
 const (
 	kindData = "data"
 	kindGap  = "gap"
-	// of entries that move no stream (docs/decisions/0009-journalens-liv.md)
+	// kindReplay moves no stream: it holds later generations of records that are there
+	kindReplay = "genafledning"
+	// they move no stream and hold no rows of their own (docs/decisions/0009-journalens-liv.md)
 	kindCompact = "compact"
 	kindExpire  = "expire"
 	kindSweep   = "sweep"
@@ -44,12 +52,24 @@ type entryInfo struct {
 	Counts    []recordCount `json:"counts,omitempty"`
 	Canonical []string      `json:"canonical,omitempty"` // fingerprints that the rows rest on, sorted
 	Schemas   []string      `json:"schemas,omitempty"`
-	Reason    string        `json:"reason,omitempty"` // of a gap: why, and who accepted it
+	// of a gap, or of records that stay parked: why, and who accepted it
+	Reason string      `json:"reason,omitempty"`
+	Replay *replayInfo `json:"genafledning,omitempty"`
 
 	// Before, of an entry that takes files out, is the one that last did; 0 = none.
 	Before int64 `json:"before,omitempty"`
 	// Void, of a sweep: no later entry names a file that was first tried before that version.
 	Void int64 `json:"void,omitempty"`
+}
+
+func (in *entryInfo) format() int64 {
+	switch in.Kind {
+	case kindReplay:
+		return formatReplay
+	case kindCompact, kindExpire, kindSweep:
+		return formatUpkeep
+	}
+	return formatData
 }
 
 // streamMove is what an entry does to one stream: every offset of [From, Next) is a record of the
@@ -59,6 +79,7 @@ type streamMove struct {
 	Next   int64  `json:"next"`
 	Empty  int64  `json:"empty,omitempty"`
 	Anchor Anchor `json:"anchor,omitzero"`
+	Trial  Trial  `json:"proeve,omitzero"`
 }
 
 // sane bounds what a damaged or hostile entry can claim.
@@ -66,7 +87,7 @@ func (m streamMove) sane() bool {
 	return 0 <= m.From && m.From < m.Next && 0 <= m.Empty && m.Empty <= m.Next-m.From
 }
 
-func (m streamMove) position() Position { return Position{Next: m.Next, Anchor: m.Anchor} }
+func (m streamMove) position() Position { return Position{m.Next, m.Anchor, m.Trial} }
 
 // recordCount counts the records (ordinal 0) of a municipality, delivery and outcome.
 type recordCount struct {
@@ -111,6 +132,9 @@ func readInfo(info map[string]any) (*entryInfo, error) {
 	in := &entryInfo{}
 	if err := json.Unmarshal(data, in); err != nil {
 		return nil, fmt.Errorf("%w: commitInfo: %w", ErrDamaged, err)
+	}
+	if (in.Kind == kindReplay) != (in.Replay != nil) || in.Replay != nil && len(in.Moved) > 0 {
+		return nil, fmt.Errorf("%w: commitInfo: kind %s does not fit the rest", ErrDamaged, in.Kind)
 	}
 	for s, m := range in.Moved {
 		if !m.sane() {

@@ -53,11 +53,12 @@ const coverFrom = 100
 func (j *Journal) ScanEntries(ctx context.Context, from, to int64, want Want,
 	fn func(entry int64, r *schemas.Row) error) error {
 	s := j.scanner(want)
-	if to-from >= coverFrom {
-		var err error
-		if s.cover, err = j.cover(ctx, false); err != nil {
-			return fmt.Errorf("scan journal %s: %w", j.system, err)
-		}
+	s.short = to-from < coverFrom
+	var err error
+	if s.short {
+		s.cover = j.knownCover()
+	} else if s.cover, err = j.cover(ctx, false); err != nil {
+		return fmt.Errorf("scan journal %s: %w", j.system, err)
 	}
 	for v := from + 1; v <= to; v++ {
 		err := s.entry(ctx, v, func(r *schemas.Row) error { return fn(v, r) })
@@ -88,7 +89,8 @@ type journalScanner struct {
 	un     *rowUnpacker
 	buf    []byte
 	cover  *journalCover          // nil = not looked for yet
-	loaded map[string]*loadedFile // by kind
+	loaded map[string]*loadedFile // by kind; of a scan that is not short
+	short  bool
 }
 
 func (j *Journal) scanner(want Want) *journalScanner {

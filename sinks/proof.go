@@ -46,6 +46,7 @@ type judge struct {
 	before     *Certificate
 	rows       map[schemas.Day]int64 // statements of this close, by delivery day
 	older      func(schemas.Day) (DayState, error)
+	held       *Held // rows that wait; nil = none
 }
 
 // verdict is what a close says of days.
@@ -198,11 +199,11 @@ func (j *judge) days(v *verdict, today schemas.Day) []schemas.Day {
 
 // day judges one day and notes what has changed.
 func (j *judge) day(v *verdict, d schemas.Day) error {
-	r := j.report(d)
+	was, known := v.calendar[d.String()]
+	r := j.report(d, j.held.waits(d, was))
 	if r == nil {
 		return nil
 	}
-	was, known := v.calendar[r.Day]
 	if !known && d <= v.settled {
 		var err error
 		if was, err = j.older(d); err != nil {
@@ -222,8 +223,8 @@ func (j *judge) day(v *verdict, d schemas.Day) error {
 }
 
 // report is the state of a day by the accounts alone; nil where nobody owes or says anything of
-// it.
-func (j *judge) report(d schemas.Day) *DayReport {
+// it. waits: rows of it wait for approval.
+func (j *judge) report(d schemas.Day, waits bool) *DayReport {
 	r := &DayReport{Day: d.String(), State: Closed, Sources: []SourceReport{}}
 	said, deadline := j.rows[d] > 0, schemas.Instant(0)
 	for i := range j.agreements {
@@ -238,6 +239,9 @@ func (j *judge) report(d schemas.Day) *DayReport {
 		}
 		said = said || account.said()
 		s := sourceReport(a, account, expected)
+		if waits {
+			s.Missing, s.Proven = append(s.Missing, j.held.text(j.unit)), false
+		}
 		if !s.Proven {
 			r.State = Provisional
 		}

@@ -1,6 +1,10 @@
 package sinks
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/flis-dk/flis/schemas"
+)
 
 // States of a delivery day.
 const (
@@ -53,4 +57,17 @@ func (r *DayReport) dayState() DayState {
 		}
 	}
 	return s
+}
+
+// ClosedDay says whether a day has its final state by a certificate; nil has closed nothing. Days
+// long gone are in no calendar: up to the one that is settled, they are closed.
+func (c *Certificate) ClosedDay(d schemas.Day) bool {
+	if c == nil {
+		return false
+	}
+	if s, ok := c.Calendar[d.String()]; ok {
+		return s.final()
+	}
+	settled, err := schemas.ParseDay(c.Settled)
+	return err == nil && d <= settled
 }

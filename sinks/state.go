@@ -150,7 +150,7 @@ const (
 )
 
 func partOf(r *schemas.Row) part {
-	if r.Op == opMember || r.Op == opLanding || r.Op == schemas.OpSnapshot && r.Key == "" {
+	if r.Op == opMember || r.Op == opLanding || r.OfSnapshot() && r.Key == "" {
 		return partScopes
 	}
 	return partKeys
@@ -203,20 +203,20 @@ func orderClass(r *schemas.Row) byte {
 }
 
 // scopeRows are what a statement means for its scope: the key belongs to it, and a part of a
-// snapshot has landed.
-func scopeRows(r *schemas.Row) []schemas.Row {
-	if r.Scope == "" || r.Op == schemas.OpSnapshot {
+// snapshot has landed. Both stay whatever a later generation says: what has landed has landed.
+func scopeRows(r *schemas.Row) (rows []schemas.Row) {
+	if r.Scope == "" || r.Op == schemas.OpWithdrawn {
 		return nil
 	}
-	rows := []schemas.Row{
-		{
+	if r.Op != schemas.OpSnapshot {
+		rows = append(rows, schemas.Row{
 			System:  r.System,
 			Kommune: r.Kommune,
 			Dataset: r.Dataset,
 			Scope:   r.Scope,
 			Key:     r.Key,
 			Op:      opMember,
-		},
+		})
 	}
 	if r.Snapshot != "" {
 		rows = append(

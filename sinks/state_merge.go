@@ -18,8 +18,8 @@ type group struct {
 	old, new []schemas.Row
 }
 
-// merged is both, once each, in order; changed says whether new brought anything. Of the same row
-// twice that of least order stays.
+// merged is both, once each, in order; changed says whether new brought anything. Of an event the
+// highest generation stays, and of the same row twice that of least order.
 func (g *group) merged() (rows []schemas.Row, changed bool) {
 	switch {
 	case len(g.new) == 0:
@@ -27,7 +27,7 @@ func (g *group) merged() (rows []schemas.Row, changed bool) {
 	case len(g.old) == 0 && onceInOrder(g.new):
 		return g.new, true
 	}
-	rows = slices.Concat(g.old, g.new)
+	rows = fold.Latest(slices.Concat(g.old, g.new))
 	slices.SortStableFunc(rows, func(a, b schemas.Row) int {
 		if c := fold.CompareIdentity(&a, &b); c != 0 {
 			return c
@@ -43,18 +43,18 @@ func (g *group) merged() (rows []schemas.Row, changed bool) {
 	slices.SortStableFunc(rows, func(a, b schemas.Row) int { return compareState(&a, &b) })
 	return rows, !slices.EqualFunc(rows, g.old, func(a, b schemas.Row) bool {
 		return fold.CompareIdentity(&a, &b) == 0 && a.Key == b.Key &&
-			schemas.CompareOrder(&a, &b) == 0
+			schemas.CompareOrder(&a, &b) == 0 && a.Generation == b.Generation
 	})
 }
 
-// onceInOrder: a few rows that are in order and of which none is there twice.
+// onceInOrder: a few rows of no replay that are in order and of which none is there twice.
 func onceInOrder(rows []schemas.Row) bool {
 	const few = 8
 	if len(rows) > few {
 		return false
 	}
 	for i := range rows {
-		if i > 0 && compareState(&rows[i-1], &rows[i]) >= 0 {
+		if rows[i].Generation > 0 || i > 0 && compareState(&rows[i-1], &rows[i]) >= 0 {
 			return false
 		}
 		for k := range i {

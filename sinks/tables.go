@@ -31,6 +31,8 @@ type TablesConfig struct {
 type Tables struct {
 	TablesConfig
 	stateBytes, tableBytes int // of rows in memory form in a file
+	// covers says whether an approved list of ends holds all of another
+	covers func(ctx context.Context, f files, approved, now *FileRef) (bool, error)
 }
 
 const (
@@ -52,7 +54,7 @@ func NewTables(c TablesConfig) (*Tables, error) {
 	if err != nil {
 		return nil, fmt.Errorf("clear scratch folder: %w", err)
 	}
-	return &Tables{c, stateBytesMax, tableBytesMax}, nil
+	return &Tables{c, stateBytesMax, tableBytesMax, coversAll}, nil
 }
 
 // NewBatch implements Engine.
@@ -71,7 +73,8 @@ type tableBatch struct {
 // Add implements Batch. A snapshot of a whole area is one of each of its datasets.
 func (b *tableBatch) Add(u schemas.Unit, r *schemas.Row) error {
 	switch r.Op {
-	case schemas.OpUpsert, schemas.OpReplace, schemas.OpDelete, schemas.OpSnapshot:
+	case schemas.OpUpsert, schemas.OpReplace, schemas.OpDelete, schemas.OpSnapshot,
+		schemas.OpWithdrawn:
 	default:
 		return nil
 	}
@@ -212,6 +215,9 @@ func (f *unitFold) dataset(
 	f.result.Clipped += d.clipped
 	if f.isNational() {
 		return d.after, nil
+	}
+	if err := d.massEnds(ctx, before.Table); err != nil {
+		return nil, err
 	}
 	return d.after, d.apply(ctx)
 }

@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"slices"
@@ -22,6 +23,7 @@ type datasetFold struct {
 	changes  *sortedRows // rows that leave or enter the table
 	national *stateLookup
 	clipped  int64
+	ends     *endings
 }
 
 func (f *unitFold) newDatasetFold(
@@ -35,6 +37,7 @@ func (f *unitFold) newDatasetFold(
 		is:       ownershipOf(f.in.Agreements, name),
 		spread:   newSortedRows(f.Dir, f.Budget/8),
 		changes:  newSortedRows(f.Dir, f.Budget/8),
+		ends:     newEndings(f.Dir),
 	}
 	var old []schemas.Agreement
 	if f.in.Before != nil {
@@ -50,6 +53,7 @@ func (f *unitFold) newDatasetFold(
 func (d *datasetFold) close() {
 	_ = d.spread.close() // files without a name: nothing can stay behind
 	_ = d.changes.close()
+	d.ends.close()
 }
 
 func (d *datasetFold) name() schemas.DatasetName { return d.shape.dataset.Name }
@@ -157,17 +161,9 @@ func inForce(rows []schemas.Row) (force []schemas.Row, incomplete bool) {
 }
 
 // spreadOver puts the snapshots before the keys: all before those that are new to the scope, and
-// the new ones before all.
+// the new ones before all. Keys that had a snapshot which a replay changed are told that too.
 func (d *datasetFold) spreadOver(old, rows, was, is []schemas.Row) error {
-	same := func(a *schemas.Row) func(schemas.Row) bool {
-		return func(b schemas.Row) bool {
-			return fold.CompareIdentity(a, &b) == 0 && schemas.CompareOrder(a, &b) == 0
-		}
-	}
-	news := slices.DeleteFunc(
-		slices.Clone(is),
-		func(r schemas.Row) bool { return slices.ContainsFunc(was, same(&r)) },
-	)
+	news := append(without(is, was), superseded(without(was, is), rows)...)
 	known := map[string]bool{}
 	for i := range old {
 		if old[i].Op == opMember {
@@ -191,6 +187,34 @@ func (d *datasetFold) spreadOver(old, rows, was, is []schemas.Row) error {
 		}
 	}
 	return nil
+}
+
+// without gives the snapshots that are not among others.
+func without(all, others []schemas.Row) []schemas.Row {
+	return slices.DeleteFunc(slices.Clone(all), func(a schemas.Row) bool {
+		return slices.ContainsFunc(others, func(b schemas.Row) bool {
+			return fold.CompareIdentity(&a, &b) == 0 && schemas.CompareOrder(&a, &b) == 0 &&
+				a.Generation == b.Generation
+		})
+	})
+}
+
+// superseded gives, for each snapshot of which the rows have a later generation, its withdrawal.
+func superseded(gone, rows []schemas.Row) (out []schemas.Row) {
+	for _, s := range gone {
+		was := s.Generation
+		for i := range rows {
+			if r := &rows[i]; r.OfSnapshot() && r.EventID == s.EventID && r.Digest == s.Digest {
+				s.Generation = max(s.Generation, r.Generation)
+			}
+		}
+		if s.Generation > was {
+			s.Op, s.Payload = schemas.OpWithdrawn, nil
+			s.Absent = cmp.Or(s.Absent, schemas.AbsentGone)
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // keys brings the new statements into the close state, and finds the changes of the table.
@@ -223,6 +247,11 @@ func (d *datasetFold) key(g *group) ([]schemas.Row, bool, error) {
 	before, cut := d.was.fold(d.shape.dataset.Kind, g.old)
 	after, cutNow := d.is.fold(d.shape.dataset.Kind, rows)
 	d.clipped += max(0, cutNow-cut)
+	if changed {
+		if err := d.ending(g, before, after); err != nil {
+			return nil, false, err
+		}
+	}
 	return rows, changed, d.compare(before, after)
 }
 

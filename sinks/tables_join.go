@@ -38,7 +38,8 @@ func (f *unitFold) join(ctx context.Context, before, persons *datasetState) (*da
 		return d.after, nil
 	}
 	j := &joining{datasetFold: d, scratch: parquet.NewBatch(d.shape.fields),
-		number: 1 + d.shape.dataset.Column(joinedColumn)}
+		number: 1 + d.shape.dataset.Column(joinedColumn),
+		ends:   joinEnds{fold: d, guarded: f.in.Guard != nil && d.was.equal(d.is)}}
 	if j.persons, err = f.persons(ctx, persons); err != nil {
 		return nil, err
 	}
@@ -46,6 +47,9 @@ func (f *unitFold) join(ctx context.Context, before, persons *datasetState) (*da
 		return nil, err
 	}
 	if err := d.changes.sort(); err != nil {
+		return nil, err
+	}
+	if err := d.massEnds(ctx, before.Table); err != nil {
 		return nil, err
 	}
 	if d.changes.seen > 0 { // else the close has nothing to say, and the next one looks again
@@ -101,6 +105,7 @@ type joining struct {
 	at    int
 	key   []byte
 	next  func() (*parquet.Batch, error, bool)
+	ends  joinEnds
 }
 
 // run goes through the national keys and the table side by side.
@@ -131,7 +136,10 @@ func (j *joining) run(ctx context.Context, national *datasetState) error {
 			return r.err
 		}
 	}
-	return j.drop(nil)
+	if err := j.drop(nil); err != nil {
+		return err
+	}
+	return j.ends.flush()
 }
 
 func (j *joining) rows(ctx context.Context) iter.Seq2[*parquet.Batch, error] {
@@ -180,6 +188,10 @@ func (j *joining) wanted(s *fold.Segment) error {
 	if err := j.drop(key); err != nil {
 		return err
 	}
+	if err := j.ends.at(r.System, r.Key); err != nil {
+		return err
+	}
+	j.ends.open = j.ends.open || j.is.reaches(r.System, r.To)
 	if j.batch != nil && bytes.Equal(j.key, key) {
 		if j.shape.equalRows(j.batch, j.at, j.scratch, 0) {
 			j.at++
@@ -213,6 +225,12 @@ func (j *joining) leave() error {
 	if err := j.changes.add(s.changeKey(r), r); err != nil {
 		return err
 	}
+	if err := j.ends.at(r.System, r.Key); err != nil {
+		return err
+	}
+	to := j.batch.Vectors[s.from+1]
+	j.ends.leaves = j.ends.leaves || to.Null(j.at) ||
+		j.was.reaches(r.System, schemas.Day(to.Int(j.at)))
 	j.at++
 	return j.load()
 }

@@ -60,6 +60,12 @@ var tableMutants = map[string]func(*tableWorld){
 			}
 		}
 	},
+	"generation ignored": func(w *tableWorld) {
+		w.feed = func(r *schemas.Row) bool { r.Generation = 0; return true }
+	},
+	"withdrawn key kept": func(w *tableWorld) {
+		w.feed = func(r *schemas.Row) bool { return r.Op != schemas.OpWithdrawn }
+	},
 	"rows that stay are known anew": func(w *tableWorld) { w.renews = true },
 	"the versions of two closers are both kept": func(w *tableWorld) {
 		w.bend = func(r *FoldResult) {

@@ -53,6 +53,9 @@ func (o ownership) fold(k schemas.Kind, rows []schemas.Row) (segments []fold.Seg
 		return slices.DeleteFunc(fold.Key(k, rows, nil),
 			func(s fold.Segment) bool { return expired(k, &s, spans) }), 0
 	}
+	if k == schemas.Fact {
+		return o.facts(rows, spans)
+	}
 	var statements, snapshots []schemas.Row
 	for i := range rows {
 		r := &rows[i]
@@ -61,7 +64,7 @@ func (o ownership) fold(k schemas.Kind, rows []schemas.Row) (segments []fold.Seg
 			continue
 		}
 		n := len(statements)
-		statements = clip(statements, k, r, spans)
+		statements = clip(statements, r, spans)
 		if r.Op == schemas.OpUpsert &&
 			(len(statements) != n+1 || statements[n].From != r.From || statements[n].To != r.To) {
 			cut++
@@ -72,6 +75,31 @@ func (o ownership) fold(k schemas.Kind, rows []schemas.Row) (segments []fold.Seg
 		segments,
 		func(s fold.Segment) bool { return expired(k, &s, spans) },
 	), cut
+}
+
+// facts folds first and cuts then: a fact whose date its system has moved into another's time is
+// none of the time before either.
+func (o ownership) facts(rows []schemas.Row, spans []owned) (segments []fold.Segment, cut int64) {
+	var statements, snapshots []schemas.Row
+	for i := range rows {
+		r := &rows[i]
+		if r.Op == schemas.OpSnapshot {
+			snapshots = append(snapshots, *r)
+			continue
+		}
+		if r.Op == schemas.OpUpsert && !ownsFact(spans, r.From) {
+			cut++
+		}
+		statements = append(statements, *r)
+	}
+	return slices.DeleteFunc(fold.Key(schemas.Fact, statements, snapshots),
+		func(s fold.Segment) bool {
+			return !ownsFact(spans, s.From) || expired(schemas.Fact, &s, spans)
+		}), cut
+}
+
+func ownsFact(spans []owned, day schemas.Day) bool {
+	return slices.ContainsFunc(spans, func(s owned) bool { return s.from <= day && day < s.to })
 }
 
 // uncut says that there are no snapshots, and that each upsert lies as a whole in time that its
@@ -94,20 +122,14 @@ func uncut(k schemas.Kind, rows []schemas.Row, spans []owned) bool {
 	return true
 }
 
-// clip appends the parts of a statement that its system owns. What says nothing is never cut:
-// outside nothing holds. A fact is in or out as a whole, by its date.
-func clip(dst []schemas.Row, k schemas.Kind, r *schemas.Row, spans []owned) []schemas.Row {
+// clip appends the parts of a statement on a state that its system owns. What says nothing is never
+// cut: outside nothing holds.
+func clip(dst []schemas.Row, r *schemas.Row, spans []owned) []schemas.Row {
 	if r.Op != schemas.OpUpsert {
 		return append(dst, *r)
 	}
 	for _, s := range joined(spans) {
 		c := *r
-		if k == schemas.Fact {
-			if s.from <= r.From && r.From < s.to {
-				return append(dst, c)
-			}
-			continue
-		}
 		if c.From, c.To = max(r.From, s.from), min(r.To, s.to); c.From < c.To {
 			dst = append(dst, c)
 		}

@@ -36,13 +36,14 @@ func (h *history) String() string {
 	for i, r := range h.rows(0, len(h.records)) {
 		fmt.Fprintf(
 			&b,
-			"\n%d: %s %s %s/%d/%d %s %s key %q [%d,%d) t%d #%d scope %q snapshot %q/%d bg %v %q",
+			"\n%d: %s %s %s/%d/%d.%d %s %s key %q [%d,%d) t%d #%d scope %q snapshot %q/%d bg %v %q",
 			i,
 			r.Kommune,
 			r.Dataset,
 			r.Stream,
 			r.Offset,
 			r.Ordinal,
+			r.Generation,
 			r.EventID,
 			r.Op,
 			r.Key,
@@ -70,6 +71,13 @@ func drawHistory(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset) *his
 			record = drawDocument(t, sets, n)
 		}
 		h.records = append(h.records, record)
+		was := record
+		for g := range int32(rapid.IntRange(0, 2).Draw(t, "replays")) {
+			if len(was) > 0 {
+				was = drawReplay(t, sets, h.area, was, g+1)
+				h.records = append(h.records, was)
+			}
+		}
 		if rapid.IntRange(0, 4).Draw(t, "again") == 0 {
 			again, later := slices.Clone(record), rapid.Int64Range(-1, 2).Draw(t, "later")
 			for i := range again {
@@ -96,6 +104,37 @@ func drawHistory(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset) *his
 		h.lazy = append(h.lazy, left > 0 && rapid.Bool().Draw(t, "lazy"))
 	}
 	return h
+}
+
+// drawReplay is a later generation of a record: other rows, and withdrawals of what they lack.
+func drawReplay(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset, area schemas.Area,
+	was []schemas.Row, generation int32) []schemas.Row {
+	var rows []schemas.Row
+	switch {
+	case rapid.IntRange(0, 3).Draw(t, "parked now") == 0:
+	case area == "borger":
+		rows = drawBlock(t, sets, 0)
+	default:
+		rows = drawDocument(t, sets, 0)
+	}
+	for i := range rows {
+		r := &rows[i]
+		r.Offset, r.EventID, r.System = was[0].Offset, was[0].EventID, was[0].System
+	}
+	rows = append(rows, withdrawals(was, rows)...)
+	for i := range rows {
+		rows[i].Generation = generation
+	}
+	return rows
+}
+
+// latestOf is the rows that count, by definition: those of an event's highest generation.
+func latestOf(rows []schemas.Row) []schemas.Row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r schemas.Row) bool {
+		return slices.ContainsFunc(rows, func(o schemas.Row) bool {
+			return o.EventID == r.EventID && o.Generation > r.Generation
+		})
+	})
 }
 
 func drawAgreements(t *rapid.T, area schemas.Area) []schemas.Agreement {
@@ -247,6 +286,8 @@ func expected(
 	rows []schemas.Row,
 ) []string {
 	d := w.engine.Datasets[name]
+	all := rows
+	rows = latestOf(rows)
 	shape := newTableShape(d, u.Kommune)
 	keys := map[string][]schemas.Row{}
 	for _, r := range rows {
@@ -259,9 +300,9 @@ func expected(
 	out := []string{}
 	for _, statements := range keys {
 		system := statements[0].System
-		snapshots := snapshotsOf(rows, statements, u, name)
+		snapshots := snapshotsOf(all, statements, u, name)
 		for _, s := range fold.Key(d.Kind, cutTo(ags, system, d, statements), snapshots) {
-			if tooOld(ags, system, d, &s) {
+			if d.Kind == schemas.Fact && !ofItsTime(ags, system, &s) || tooOld(ags, system, d, &s) {
 				continue
 			}
 			b := parquet.NewBatch(shape.fields)
@@ -305,7 +346,7 @@ func snapshotsOf(
 		return r.Dataset != name || r.Kommune != u.Kommune && r.Kommune != schemas.National ||
 			r.System != statements[0].System
 	})
-	return slices.DeleteFunc(slices.Clone(visible), func(r schemas.Row) bool {
+	return slices.DeleteFunc(latestOf(visible), func(r schemas.Row) bool {
 		return r.Op != schemas.OpSnapshot || !fold.Whole(&r, visible) ||
 			!slices.ContainsFunc(statements, func(s schemas.Row) bool { return s.Scope == r.Scope })
 	})
@@ -318,24 +359,25 @@ func cutTo(
 	rows []schemas.Row,
 ) (out []schemas.Row) {
 	for _, r := range rows {
-		if r.Op != schemas.OpUpsert {
+		if r.Op != schemas.OpUpsert || d.Kind == schemas.Fact {
 			out = append(out, r)
 			continue
 		}
 		for _, a := range ags {
-			c := r
-			switch {
-			case a.System != s || a.Shadow:
-			case d.Kind == schemas.Fact && (r.From < a.From || r.From >= a.To):
-			case d.Kind == schemas.Fact:
-				out = append(out, c)
-			default:
+			if c := r; a.System == s && !a.Shadow {
 				c.From, c.To = max(c.From, a.From), min(c.To, a.To)
 				out = append(out, c)
 			}
 		}
 	}
 	return out
+}
+
+// ofItsTime: the fact that holds lies, by its date, in time that its system owns.
+func ofItsTime(ags []schemas.Agreement, s schemas.System, g *fold.Segment) bool {
+	return slices.ContainsFunc(ags, func(a schemas.Agreement) bool {
+		return a.System == s && !a.Shadow && a.From <= g.From && g.From < a.To
+	})
 }
 
 func tooOld(ags []schemas.Agreement, s schemas.System, d *schemas.Dataset, g *fold.Segment) bool {

@@ -83,7 +83,8 @@ type Sink interface {
 
 // Entry collects rows and the positions that they came from: one atomic commit.
 type Entry interface {
-	// Add takes the rows of a record, which must stand at the stream's next offset.
+	// Add takes the rows of a record, which must stand at the stream's next offset. A StoppedError
+	// says that its stream must not go on; the entry is spent.
 	Add(rows ...schemas.Row) error
 	// Advance says that no record stands between the last row and to.Next.
 	Advance(stream schemas.Stream, to Position) error

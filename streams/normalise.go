@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/flis-dk/flis/schemas"
@@ -13,6 +15,19 @@ import (
 // ErrLostRace says that another writer journalled the same records first; nothing is lost or
 // doubled.
 var ErrLostRace = errors.New("another writer moved the stream")
+
+// StoppedError says that one stream must not go on, and why (invariant 8). What of it was added to
+// the entry is not to be kept; it stops no other stream.
+type StoppedError struct {
+	Stream schemas.Stream
+	Err    error
+}
+
+// Error is the cause's text.
+func (e *StoppedError) Error() string { return e.Err.Error() }
+
+// Unwrap is the cause.
+func (e *StoppedError) Unwrap() error { return e.Err }
 
 // Entry sizes (design.md section 6, Journal): an entry is made when it holds so many bytes or is so
 // old.
@@ -48,6 +63,7 @@ type Normaliser struct {
 	Clock    func() time.Time
 	Suspects Suspects                     // nil: a record that kills the process is not found out
 	Progress func(records, entries int64) // after each entry; may be nil
+	Stopped  func(*StoppedError)          // when a stream is stopped; may be nil
 	MaxBytes int                          // of an entry; 0 = 32 MiB
 
 	entry   Entry
@@ -58,10 +74,11 @@ type Normaliser struct {
 	entries int64
 	moved   bool
 	next    map[schemas.Stream]int64
+	halted  map[schemas.Stream]error
 }
 
 // Run normalises until ctx ends; with once, until everything that was there at the start is
-// journalled.
+// journalled, but for streams that are stopped, which are the error then.
 func (n *Normaliser) Run(ctx context.Context, once bool) error {
 	if err := n.seek(ctx); err != nil {
 		return err
@@ -73,9 +90,32 @@ func (n *Normaliser) Run(ctx context.Context, once bool) error {
 		}
 		done := once && n.Source.Done()
 		lost, err := n.work(ctx, chunks, done)
-		if err != nil || done && !lost {
+		if err != nil {
 			return err
 		}
+		if done && !lost {
+			return n.end()
+		}
+	}
+}
+
+// end is the error of a run in which streams were stopped.
+func (n *Normaliser) end() error {
+	var all []error
+	for _, s := range slices.Sorted(maps.Keys(n.halted)) {
+		all = append(all, fmt.Errorf("normalise %s: %w", n.System, n.halted[s]))
+	}
+	return errors.Join(all...)
+}
+
+// halt goes on without a stream: what was pending of all streams is read again.
+func (n *Normaliser) halt(e *StoppedError) {
+	if n.halted == nil {
+		n.halted = map[schemas.Stream]error{}
+	}
+	n.halted[e.Stream] = e.Err
+	if n.Stopped != nil {
+		n.Stopped(e)
 	}
 }
 
@@ -89,6 +129,11 @@ func (n *Normaliser) work(ctx context.Context, chunks []Chunk, end bool) (lost b
 	}
 	if err == nil {
 		err = n.flush(ctx, end)
+	}
+	var stop *StoppedError
+	if errors.As(err, &stop) {
+		n.halt(stop)
+		return true, n.seek(ctx)
 	}
 	if errors.Is(err, ErrLostRace) {
 		return true, n.seek(ctx)
@@ -127,6 +172,9 @@ func (n *Normaliser) seek(ctx context.Context) error {
 func (n *Normaliser) begin() { n.entry, n.pending, n.moved = n.Sink.Begin(), 0, false }
 
 func (n *Normaliser) take(c *Chunk) error {
+	if n.halted[c.Stream] != nil {
+		return nil
+	}
 	if !n.moved {
 		n.begun, n.moved = n.Clock(), true
 	}

@@ -36,6 +36,8 @@ type caseAgreement struct {
 	System  string `yaml:"system"`
 	Proof   string `yaml:"bevis"`
 	Deliver string `yaml:"leverer"`
+	// who reports, where that is another
+	Reporter string `yaml:"indberetter"`
 }
 
 // caseAgreements reads the file, so that a new vendor's cases need no Go.
@@ -50,7 +52,8 @@ func caseAgreements(t testing.TB) *schemas.Agreements {
 	var all []schemas.Agreement
 	for _, a := range f.All {
 		all = append(all, schemas.Agreement{Kommune: schemas.Kommunekode(a.Kommune),
-			Area: schemas.Area(a.Area), System: schemas.System(a.System), From: schemas.Always,
+			Reporter: schemas.Kommunekode(a.Reporter),
+			Area:     schemas.Area(a.Area), System: schemas.System(a.System), From: schemas.Always,
 			To: schemas.Open})
 	}
 	agreements, err := schemas.NewAgreements(all)

@@ -26,6 +26,7 @@ type Sources struct {
 	Agreements *schemas.Agreements
 	Registry   avro.Registry
 	Parsers    map[schemas.System]Parser // systems whose records are units of files
+	Build      string                    // of the program: its code is part of what rows rest on
 }
 
 // Catalog is everything that a verdict rests on, compiled. Its content never changes; safe for
@@ -62,6 +63,7 @@ type system struct {
 	forms    []string // how it names municipalities
 	national bool
 	events   []string
+	print    string // of all that its verdicts rest on
 }
 
 // reloadSuffix names the topic of lower priority that reloads travel in.
@@ -91,7 +93,10 @@ func Load(s Sources) (*Catalog, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	c.print = fingerprint(files, s)
+	c.print = fingerprint(files, s, "")
+	for name, x := range c.systems {
+		x.print = fingerprint(files, s, name)
+	}
 	return c, nil
 }
 
@@ -263,22 +268,40 @@ func (c *Catalog) addTopic(t *topic) {
 	c.topics[t.name], c.topics[t.name+reloadSuffix] = t, t
 }
 
-// fingerprint is of all that a row can depend on.
-func fingerprint(files map[string][]byte, s Sources) string {
+// fingerprint is of all that a row can depend on; of one system, of all that its rows can depend
+// on, and of the build: what another system's mapping says is no change of this one's.
+func fingerprint(files map[string][]byte, s Sources, only schemas.System) string {
 	h := sha256.New()
 	for _, p := range sortedKeys(files) {
-		fmt.Fprintf(h, "%s %d\n%s", p, len(files[p]), files[p])
+		folder := path.Base(path.Dir(p))
+		if only == "" || strings.HasPrefix(p, "domain/") || folder == string(only) ||
+			folder == flisSystem {
+			fmt.Fprintf(h, "%s %d\n%s", p, len(files[p]), files[p])
+		}
 	}
 	fmt.Fprintf(h, "lists %s\n", s.Lists.Fingerprint())
 	for _, a := range s.Agreements.All() {
-		fmt.Fprintf(h, "agreement %+v\n", a)
+		if only == "" || a.System == only {
+			fmt.Fprintf(h, "agreement %+v\n", a)
+		}
+	}
+	if only != "" {
+		fmt.Fprintf(h, "build %s\n", s.Build)
 	}
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
-// Fingerprint is that of mappings, schemas, lists and agreements together, 16 hex digits:
-// Row.Canonical.
+// Fingerprint is that of mappings, schemas, lists and agreements together, 16 hex digits.
 func (c *Catalog) Fingerprint() string { return c.print }
+
+// SystemFingerprint is that of what one system's verdicts rest on, the build with it:
+// Row.Canonical. An unknown system's is that of the whole catalog.
+func (c *Catalog) SystemFingerprint(s schemas.System) string {
+	if x := c.systems[s]; x != nil {
+		return x.print
+	}
+	return c.print
+}
 
 // Systems is every source, in order of name.
 func (c *Catalog) Systems() []schemas.System {

@@ -26,8 +26,11 @@ func (v *verdict) control(data []byte) {
 		v.park(malformed(err))
 		return
 	}
+	if !v.agreed() {
+		return
+	}
 	row := v.row()
-	row.Kommune, row.From, row.To = v.sender, schemas.Always, schemas.Open
+	row.Kommune, row.From, row.To = v.kommune, schemas.Always, schemas.Open
 	row.Schema, row.Payload, row.Key, row.Count = v.t.schema.Print(), data, string(x[3].Bytes),
 		x[2].Int
 	switch string(x[0].Bytes) {

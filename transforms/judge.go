@@ -108,6 +108,9 @@ func (v *verdict) raw() {
 		Stated:     v.r.Arrived, Sequence: v.r.Offset, Payload: v.r.Value, RawKey: v.r.Key,
 		Outcome:   schemas.Accepted,
 		Canonical: v.c.print}
+	if v.t != nil {
+		row.Canonical = v.t.system.print
+	}
 	size := payloadSize
 	for i := range v.r.Headers {
 		size += len(v.r.Headers[i].Name) + 2*len(v.r.Headers[i].Value) + 12
@@ -156,15 +159,15 @@ func (v *verdict) findSender() {
 		}
 		v.sender = k
 	}
-	v.kommune = v.sender
-	v.rows[v.first].Kommune = v.sender
+	v.belongs(v.sender)
 	switch {
-	case e.kommune != "" && e.kommune != v.sender:
-		v.park(schemas.Reject(schemas.CodeTenant, headerKommune,
-			"send it as the municipality that it belongs to",
+	case e.kommune != "" && e.kommune != v.sender && !v.reports(e.kommune):
+		v.park(schemas.Reject(schemas.CodeTenant, headerKommune, mendTenant,
 			"names another municipality than ce_source"))
-	case v.sender != schemas.National && len(v.c.agreements.Of(v.t.system.name, v.sender)) == 0:
+	case v.sender != schemas.National && !v.c.agreements.Speaks(v.t.system.name, v.sender):
 		v.park(noAgreement(headerSource))
+	case e.kommune != "":
+		v.belongs(e.kommune)
 	}
 }
 

@@ -88,7 +88,8 @@ func (v *verdict) hint(g *group) ref {
 
 // statement reads what all rows of the record share: whose they are, when the source knew
 // (kilde_registreret), and what orders them (stated, then sequence). A record may speak for its
-// sender alone (invariant 6), but for sources that are national. Ordinal 0 is given the same times,
+// sender and those who name it as indberetter alone (invariant 6), but for sources that are
+// national. Ordinal 0 is given the same times,
 // so that it sorts with its rows. False after a fault.
 func (v *verdict) statement(p *program) bool {
 	m := v.m
@@ -97,15 +98,15 @@ func (v *verdict) statement(p *program) bool {
 		if !ok {
 			return false
 		}
-		if k != v.sender {
-			m.park(schemas.CodeTenant, p.kommune.ref,
-				"send it as the municipality that it belongs to",
-				"names another municipality than ce_source")
+		if !v.names(p.kommune, k) {
 			return false
 		}
 	}
 	if p.national {
 		v.kommune = schemas.National
+	}
+	if !v.agreed() {
+		return false
 	}
 	ok := true
 	if p.registered != nil {
@@ -232,7 +233,7 @@ func (v *verdict) snapshots(s *snapshot, row schemas.Row) {
 // cuts rows to the time that the agreement gives it.
 func (v *verdict) owns(k schemas.Kommunekode, area schemas.Area) bool {
 	for i, all := 0, v.c.agreements.Of(v.t.system.name, k); i < len(all); i++ {
-		if all[i].Area == area {
+		if all[i].Area == area && v.mayReport(k, &all[i]) {
 			return true
 		}
 	}

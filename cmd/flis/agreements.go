@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -125,6 +126,9 @@ func (e *agreementEntry) expand(
 		}
 		kommuner = []schemas.Kommunekode{k}
 	}
+	if err := e.checkReporter(lists); err != nil {
+		return nil, err
+	}
 	out := make([]schemas.Agreement, len(kommuner))
 	for i, k := range kommuner {
 		out[i] = a
@@ -171,6 +175,24 @@ func (e *agreementEntry) parse(known map[schemas.DatasetName]bool) (schemas.Agre
 		return a, err
 	}
 	return a, checkWords(&a)
+}
+
+// checkReporter wants another open municipality as indberetter, of one municipality.
+func (e *agreementEntry) checkReporter(lists *codes.Lists) error {
+	if e.Reporter == "" {
+		return nil
+	}
+	k, err := schemas.ParseKommunekode(e.Reporter)
+	if err != nil {
+		return fmt.Errorf("indberetter: %w", err)
+	}
+	if h, ok := lists.Holder(e.Reporter); !ok || h != k {
+		return fmt.Errorf("indberetter %s is not an open municipality", k)
+	}
+	if e.Kommune == everyKommune {
+		return errors.New("indberetter is said of one municipality, not of alle")
+	}
+	return nil
 }
 
 func (e *agreementEntry) checkDatasets(known map[schemas.DatasetName]bool) error {

@@ -64,7 +64,11 @@ func (in *installation) audit(ctx context.Context, codes []sinks.ControlCode) er
 	if err != nil {
 		return err
 	}
-	problems = append(problems, more...)
+	shadows, err := in.auditShadows(ctx)
+	if err != nil {
+		return err
+	}
+	problems = append(append(problems, more...), shadows...)
 	return differences(in.out, problems)
 }
 
@@ -149,7 +153,7 @@ func (in *installation) recount(ctx context.Context, cl *cluster, s schemas.Syst
 	}
 	journalled := map[schemas.Stream]int64{}
 	err = j.Scan(ctx, -1, j.Version(), sinks.Want{Raw: true}, func(row *schemas.Row) error {
-		if first, ok := r.first[row.Stream]; ok && row.Offset >= first {
+		if first, ok := r.first[row.Stream]; ok && row.Offset >= first && row.Generation == 0 {
 			journalled[row.Stream]++
 		}
 		return nil

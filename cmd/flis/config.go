@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/viper"
 
 	"github.com/flis-dk/flis/schemas/yamlfile"
+	"github.com/flis-dk/flis/sinks"
 	"github.com/flis-dk/flis/transforms/cpr"
 )
 
@@ -33,7 +34,13 @@ type config struct {
 	Agreements string `yaml:"agreements" mapstructure:"agreements"`
 	Catalog    string `yaml:"catalog" mapstructure:"catalog"`
 	Key        string `yaml:"key" mapstructure:"key"`
-	CPR        struct {
+	Guard      struct {
+		Percent int64 `yaml:"percent" mapstructure:"percent"`
+		Rows    int64 `yaml:"rows" mapstructure:"rows"`
+	} `yaml:"guard" mapstructure:"guard"`
+	// who has a curated topic; units that are in no entry have none
+	Subscriptions []subscription `yaml:"abonnementer" mapstructure:"abonnementer"`
+	CPR           struct {
 		Layouts map[string]string `yaml:"layouts" mapstructure:"layouts"`
 	} `yaml:"cpr" mapstructure:"cpr"`
 }
@@ -55,6 +62,8 @@ var configKeys = []string{
 	"agreements",
 	"catalog",
 	"key",
+	"guard.percent",
+	"guard.rows",
 }
 
 func configFlags(flags *pflag.FlagSet) {
@@ -73,6 +82,8 @@ func loadConfig(flags *pflag.FlagSet) (*config, error) {
 	v.SetDefault("kafka.partitions", 4)
 	v.SetDefault("kafka.group", "flis")
 	v.SetDefault("kafka.patience", "30s")
+	v.SetDefault("guard.percent", guardPercent)
+	v.SetDefault("guard.rows", guardRows)
 	file, err := configFile(flags)
 	if err != nil {
 		return nil, err
@@ -189,12 +200,30 @@ func (c *config) resolve(file string, dirByFlag bool) error {
 			c.Kafka.Patience,
 		)
 	}
+	if g := c.Guard; g.Percent < 0 || g.Percent > 100 || g.Rows < 1 {
+		return usage("load configuration: guard in flis.yaml: percent %d, rows %d: want 0 to 100, and "+
+			"at least 1", g.Percent, g.Rows)
+	}
 	for task, l := range c.CPR.Layouts {
 		if _, err := cpr.ParseLayout(l); err != nil {
 			return usage("load configuration: cpr.layouts of %q: %w", task, err)
 		}
 	}
 	return nil
+}
+
+// What a close may end without an approval, unless the configuration says otherwise.
+const (
+	guardPercent = 2
+	guardRows    = 100
+)
+
+// guard is when a mass end waits. A configuration that is made in code names no rows.
+func (c *config) guard() *sinks.Guard {
+	if c.Guard.Rows == 0 {
+		return &sinks.Guard{Percent: guardPercent, Rows: guardRows}
+	}
+	return &sinks.Guard{Percent: c.Guard.Percent, Rows: c.Guard.Rows}
 }
 
 // patience is how long a broker may be away; resolve has checked it.

@@ -73,8 +73,8 @@ func (in *installation) checkConfiguration(context.Context) (string, error) {
 	}
 	return fmt.Sprintf(
 		"%d agreements over %d units (%s)",
-		len(in.agreements.All()),
-		len(in.agreements.Units()),
+		len(in.speaking.All()),
+		len(in.speaking.Units()),
 		where,
 	), nil
 }

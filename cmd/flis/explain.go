@@ -134,7 +134,8 @@ func (in *installation) printTrace(out io.Writer, h *holding, rows []deliveredRo
 			interval(r.day("gyldig_fra", schemas.Always), r.day("gyldig_til", schemas.Open)),
 			knownText(r), system)
 		fmt.Fprintf(out, "  data    %s\n", strings.Join(r.text, " "))
-		s := t.origin(system, r.cells["haendelse_id"].Text, r.day("gyldig_fra", schemas.Always))
+		s := t.origin(system, r.cells["haendelse_id"].Text, r.day("gyldig_fra", schemas.Always),
+			r.cells["registreret_til"].Null)
 		if s == nil {
 			fmt.Fprintf(out, "  event   %s: not in the journal of %s; run flis audit\n",
 				printable(r.cells["haendelse_id"].Text), system)

@@ -87,7 +87,9 @@ func (in *installation) trace(ctx context.Context, h *holding, key string) (*tra
 		return schemas.CompareOrder(&a.Row,
 			&b.Row)
 	})
-	t.snapshots = slices.DeleteFunc(t.snapshots, func(s schemas.Row) bool { return !t.inForce(&s) })
+	t.snapshots = slices.DeleteFunc(fold.Latest(t.snapshots), func(s schemas.Row) bool {
+		return s.Op != schemas.OpSnapshot || !t.inForce(&s)
+	})
 	return t, nil
 }
 
@@ -97,25 +99,23 @@ func (t *trace) journal(ctx context.Context, j *sinks.Journal, ds schemas.Datase
 	key string) error {
 	only := []schemas.DatasetName{ds}
 	scopes := map[string]bool{}
-	for v := range j.Version() + 1 {
-		want := sinks.Want{Events: true, Payload: true, Datasets: only}
-		err := j.Scan(ctx, v-1, v, want, func(r *schemas.Row) error {
-			if r.Key != key || r.Dataset != ds || r.Op == schemas.OpSnapshot || !t.ours(r) {
-				return nil
-			}
-			if len(t.statements) == traceMax {
-				return errTraceMax
-			}
-			t.statements = append(t.statements, &statement{Row: sinks.CloneRow(r), entry: v})
-			t.records[placeOf(r)] = nil
-			if r.Scope != "" {
-				scopes[r.Scope] = true
-			}
+	want := sinks.Want{Events: true, Payload: true, Datasets: only}
+	err := j.ScanEntries(ctx, -1, j.Version(), want, func(v int64, r *schemas.Row) error {
+		if r.Key != key || r.Dataset != ds || r.OfSnapshot() || !t.ours(r) {
 			return nil
-		})
-		if err != nil {
-			return err
 		}
+		if len(t.statements) == traceMax {
+			return errTraceMax
+		}
+		t.statements = append(t.statements, &statement{Row: sinks.CloneRow(r), entry: v})
+		t.records[placeOf(r)] = nil
+		if r.Scope != "" {
+			scopes[r.Scope] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return j.Scan(ctx, -1, j.Version(), sinks.Want{Events: true, Raw: true, Datasets: only},
 		func(r *schemas.Row) error {
@@ -131,7 +131,7 @@ func (t *trace) ours(r *schemas.Row) bool {
 // context keeps a row that bears on a statement.
 func (t *trace) context(r *schemas.Row, ds schemas.DatasetName, scopes map[string]bool) error {
 	if r.Ordinal == 0 {
-		if _, ok := t.records[placeOf(r)]; ok {
+		if _, ok := t.records[placeOf(r)]; ok && r.Op == schemas.OpRaw {
 			c := sinks.CloneRow(r)
 			t.records[placeOf(r)] = &c
 		}
@@ -149,7 +149,7 @@ func (t *trace) context(r *schemas.Row, ds schemas.DatasetName, scopes map[strin
 			return errTraceMax
 		}
 	}
-	if r.Op == schemas.OpSnapshot && (r.Dataset == ds || string(r.Dataset) == string(ds.Area())) {
+	if r.OfSnapshot() && (r.Dataset == ds || string(r.Dataset) == string(ds.Area())) {
 		if len(t.snapshots) == traceMax {
 			return errTraceMax
 		}
@@ -165,21 +165,35 @@ func (t *trace) inForce(s *schemas.Row) bool {
 }
 
 // origin is the statement that a row names; of several of one event, the one that speaks of the
-// row's first day.
-func (t *trace) origin(system schemas.System, eventID string, from schemas.Day) *statement {
+// row's first day. A row that holds is of the latest generation, one that was replaced perhaps of
+// the first.
+func (t *trace) origin(system schemas.System, eventID string, from schemas.Day,
+	holds bool) *statement {
 	var found *statement
+	best := 0
 	for _, s := range t.statements {
 		if s.System != system || s.EventID != eventID || s.Op != schemas.OpUpsert {
 			continue
 		}
+		fit := 1
 		if s.From <= from && from < s.To {
-			return s
+			fit += 2
 		}
-		if found == nil {
-			found = s
+		if holds && t.later(s) == nil {
+			fit += 4
+		}
+		if fit > best {
+			found, best = s, fit
 		}
 	}
 	return found
+}
+
+// later is a statement on the key by which a replay took the place of s; nil = none.
+func (t *trace) later(s *statement) *statement {
+	return t.find(s, func(o *statement) bool {
+		return o.EventID == s.EventID && o.Digest == s.Digest && o.Generation > s.Generation
+	})
 }
 
 // print tells of a statement: the event, the record that held it, the file, and what was found.
@@ -194,6 +208,9 @@ func (t *trace) print(out io.Writer, s *statement) {
 	fmt.Fprintf(out, "  record  %s, entry %d of the journal of %s, leverance %s", placeOf(&s.Row),
 		s.entry, s.System,
 		s.Leverance)
+	if s.Generation > 0 {
+		fmt.Fprintf(out, ", replayed (generation %d)", s.Generation)
+	}
 	if r := t.records[placeOf(&s.Row)]; r != nil {
 		fmt.Fprintf(out, ", %s", r.Outcome)
 		s.Finding = joinFindings(r.Finding, s.Finding)
@@ -236,6 +253,12 @@ func (t *trace) printOthers(out io.Writer) error {
 func (t *trace) why(s *statement) string {
 	if p, ok := t.closed[s.System]; !ok || s.entry > p.Version {
 		return "is not closed yet: the next flis close takes it"
+	}
+	if o := t.later(s); o != nil {
+		return fmt.Sprintf("was read otherwise by a replay: generation %d took its place", o.Generation)
+	}
+	if s.Op == schemas.OpWithdrawn {
+		return "takes back what the record said before a replay read it otherwise"
 	}
 	if o := t.find(s, func(o *statement) bool {
 		return fold.CompareIdentity(&o.Row, &s.Row) == 0 && before(o, s)

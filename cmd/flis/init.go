@@ -135,6 +135,15 @@ agreements: aftaler.yaml
 # The deployment's key (64 hex digits).
 key: noegle
 
+# A close that would end more than percent of a table's open rows, and at least rows, waits for flis approve.
+# guard:
+#   percent: 2
+#   rows: 100
+
+# Who has a curated topic, kommune.<code>.<area>.v1; none: no topic is made.
+# abonnementer:
+#   - {kommune: "0101", omraade: borger}        # "alle": every municipality with an agreement
+
 # cpr:
 #   layouts: {"110101": "A"}                    # opgavenr: layout A, A-UUID or B
 `

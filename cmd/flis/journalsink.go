@@ -16,6 +16,7 @@ import (
 type journalSink struct {
 	journal *sinks.Journal
 	writer  string
+	accept  string // why to go on where too much is parked; "" = the stream stops
 }
 
 // writerID names this process among all writers.
@@ -42,7 +43,11 @@ func (s journalSink) Progress(ctx context.Context) (map[schemas.Stream]streams.P
 }
 
 // Begin implements streams.Sink.
-func (s journalSink) Begin() streams.Entry { return journalEntry{s.journal.NewEntry(s.writer)} }
+func (s journalSink) Begin() streams.Entry {
+	e := s.journal.NewEntry(s.writer)
+	e.AcceptParked(s.accept)
+	return journalEntry{e}
+}
 
 type journalEntry struct{ entry *sinks.Entry }
 
@@ -69,8 +74,12 @@ func (e journalEntry) Commit(ctx context.Context) error {
 	return raced(err)
 }
 
-// raced says in the words of streams that another writer was first.
+// raced says in the words of streams that another writer was first, or that a stream must stop.
 func raced(err error) error {
+	var stop *sinks.BreakerError
+	if errors.As(err, &stop) {
+		return &streams.StoppedError{Stream: stop.Stream, Err: stop}
+	}
 	if errors.Is(err, sinks.ErrLostRace) {
 		return fmt.Errorf("%w: %w", streams.ErrLostRace, err)
 	}

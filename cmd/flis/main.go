@@ -1,7 +1,8 @@
 // Command flis takes the deliveries of municipal source systems to every municipality's tables.
 //
 // Each verb has a file of its own; wire.go puts the parts together; config.go is the only user of
-// viper. Exit codes: 0 done, 1 the world is wrong, 2 usage, 3 bad records found.
+// viper. Exit codes: 0 done, 1 the world is wrong, 2 usage, 3 bad records found,
+// 4 flis diff found differences.
 package main
 
 import (
@@ -25,6 +26,7 @@ const (
 	exitWorld = 1
 	exitUsage = 2
 	exitBad   = 3
+	exitOther = 4
 )
 
 // memoryLimit is what the program keeps to, by collecting garbage more often when it comes near it
@@ -101,7 +103,7 @@ model, and closes every day into tables per municipality that can be proved comp
 Begin with:      flis demo
 Your own:        flis init && flis feed cpr FILE && flis run --once && flis status
 
-Exit codes: 0 done, 1 the world is wrong, 2 usage, 3 bad records found.`,
+Exit codes: 0 done, 1 the world is wrong, 2 usage, 3 bad records found, 4 differences (flis diff).`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -118,14 +120,20 @@ Exit codes: 0 done, 1 the world is wrong, 2 usage, 3 bad records found.`,
 		runCommand(),
 		normaliseCommand(),
 		closeCommand(),
+		publishCommand(),
+		followCommand(),
 		showCommand(),
+		diffCommand(),
 		explainCommand(),
 		checkCommand(),
 		parkedCommand(),
+		replayCommand(),
 		statusCommand(),
+		approveCommand(),
 		auditCommand(),
 		codesCommand(),
 		doctorCommand(),
+		generateCommand(),
 	)
 	for _, c := range append(root.Commands(), root) {
 		c.Args = usageArgs(c.Args)

@@ -11,7 +11,7 @@ import (
 
 func normaliseCommand() *cobra.Command {
 	var once bool
-	var gap string
+	var gap, accept string
 	c := &cobra.Command{
 		Use:   "normalise",
 		Short: "Take what has been published into the journal",
@@ -25,7 +25,7 @@ never used: where to go on is read from the journal.`,
 			if err != nil {
 				return err
 			}
-			in.gap = gap
+			in.gap, in.accept = gap, accept
 			in.warnDefault()
 			return in.onBroker(c.Context(), func(cl *cluster) error {
 				if once || in.cfg.embedded() {
@@ -37,6 +37,7 @@ never used: where to go on is read from the journal.`,
 	}
 	c.Flags().BoolVar(&once, "once", false, "end when everything that is there has been journalled")
 	gapFlag(c, &gap)
+	acceptFlag(c, &accept)
 	return c
 }
 

@@ -30,14 +30,17 @@ sender's, or a mapping, a code list or an agreement of ours.
 
 The way back: have the record sent again, mended, with the same ce_id. It is then the same event, and
 its last record decides: the day no longer waits for it. The parked record stays in the journal, and
-in the list, marked "mended since".`,
+in the list, marked "mended since". If the fault was ours, mend the mapping, the code list or the
+agreement and give flis parked replay: nobody has to send anything again.`,
 		Example: `  flis parked list --dir flis-demo`,
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	list, show := parkedListCommand(), parkedShowCommand()
-	c.AddCommand(list, show)
-	list.Args, show.Args = usageArgs(list.Args), usageArgs(show.Args)
+	for _, verb := range []*cobra.Command{parkedListCommand(), parkedShowCommand(),
+		parkedReplayCommand()} {
+		verb.Args = usageArgs(verb.Args)
+		c.AddCommand(verb)
+	}
 	return c
 }
 
@@ -45,6 +48,10 @@ in the list, marked "mended since".`,
 type parkedFilter struct {
 	system, kommune, day string
 	on                   *schemas.Day
+}
+
+func (f *parkedFilter) takes(r *schemas.Row) bool {
+	return (f.kommune == "" || string(r.Kommune) == f.kommune) && (f.on == nil || r.Leverance == *f.on)
 }
 
 func parkedListCommand() *cobra.Command {
@@ -139,14 +146,18 @@ func (in *installation) listParked(ctx context.Context, f parkedFilter) error {
 		if err != nil {
 			return err
 		}
-		mended, err := mendedSince(ctx, j)
+		again, err := replayedSince(ctx, j)
+		if err != nil {
+			return err
+		}
+		mended, err := mendedSince(ctx, j, again)
 		if err != nil {
 			return err
 		}
 		err = j.Scan(ctx, -1, j.Version(), sinks.Want{Events: true, Raw: true},
 			func(r *schemas.Row) error {
-				if !parked(r) || f.kommune != "" && string(r.Kommune) != f.kommune || f.on != nil &&
-					r.Leverance != *f.on {
+				stands := r.Generation == again[placeOf(r)].generation && r.Op != schemas.OpWithdrawn
+				if !parked(r) || !stands || !f.takes(r) {
 					return nil
 				}
 				records[placeOf(r)] = mended[r.EventID]
@@ -159,11 +170,38 @@ func (in *installation) listParked(ctx context.Context, f parkedFilter) error {
 	return parkedEnd(out, records, counts)
 }
 
+// judgedAgain is the last verdict of a replay on a record.
+type judgedAgain struct {
+	generation int32
+	outcome    schemas.Outcome
+}
+
+// replayedSince is the records that replays have judged otherwise than before.
+func replayedSince(ctx context.Context, j *sinks.Journal) (map[place]judgedAgain, error) {
+	again := map[place]judgedAgain{}
+	want := sinks.Want{Raw: true, Columns: []string{"stroem", "stroem_offset", "loebenr", "generation",
+		"operation", "udfald"}}
+	err := j.Scan(ctx, -1, j.Version(), want, func(r *schemas.Row) error {
+		if r.Op == schemas.OpRaw && r.Generation > again[placeOf(r)].generation {
+			again[placeOf(r)] = judgedAgain{r.Generation, r.Outcome}
+		}
+		return nil
+	})
+	return again, err
+}
+
 // mendedSince is the events of which a record was parked and the last one was not. It holds the ids
 // of parked events only. A record without id is no event.
-func mendedSince(ctx context.Context, j *sinks.Journal) (map[string]bool, error) {
+func mendedSince(ctx context.Context, j *sinks.Journal,
+	again map[place]judgedAgain) (map[string]bool, error) {
 	mended := map[string]bool{}
 	err := j.Scan(ctx, -1, j.Version(), sinks.Want{Raw: true}, func(r *schemas.Row) error {
+		if r.Generation > 0 {
+			return nil // its verdict counts where the record came
+		}
+		if x, ok := again[placeOf(r)]; ok {
+			r.Outcome = x.outcome
+		}
 		bad := r.Outcome == schemas.Parked || r.Outcome == schemas.PartlyParked
 		_, known := mended[r.EventID]
 		if r.Ordinal == 0 && (bad || known) && !strings.HasSuffix(r.EventID, "|") {
@@ -275,6 +313,9 @@ func (in *installation) showParked(ctx context.Context, system schemas.System, t
 	if err != nil {
 		return err
 	}
+	if rows, err = replayedRows(ctx, j, rows); err != nil {
+		return err
+	}
 	if rows[0].Outcome != schemas.Parked && rows[0].Outcome != schemas.PartlyParked {
 		return fmt.Errorf("parked show: the record %s is not parked: %s", placeOf(&rows[0]),
 			rows[0].Outcome)
@@ -282,24 +323,52 @@ func (in *installation) showParked(ctx context.Context, system schemas.System, t
 	return in.printParked(in.out.OutOrStdout(), rows)
 }
 
+// replayedRows puts the last verdict of a replay in the place of that with which the record came.
+func replayedRows(
+	ctx context.Context,
+	j *sinks.Journal,
+	rows []schemas.Row,
+) ([]schemas.Row, error) {
+	again, err := replayedSince(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	last, ok := again[placeOf(&rows[0])]
+	if !ok {
+		return rows, nil
+	}
+	rows = rows[:1]
+	err = j.Scan(ctx, -1, j.Version(), sinks.Want{Events: true, Raw: true},
+		func(r *schemas.Row) error {
+			switch {
+			case placeOf(r) != placeOf(&rows[0]) || r.Generation != last.generation ||
+				r.Op != schemas.OpRaw:
+			case r.Ordinal == 0:
+				rows[0].Outcome, rows[0].Finding, rows[0].Kommune = r.Outcome, r.Finding, r.Kommune
+			case parked(r):
+				rows = append(rows, sinks.CloneRow(r))
+			}
+			return nil
+		})
+	return rows, err
+}
+
 // entryOf is the journal entry that holds a record, -1 = none.
 func entryOf(ctx context.Context, j *sinks.Journal, fits func(*schemas.Row) bool) (int64, error) {
 	found := errors.New("found")
-	for v := range j.Version() + 1 {
-		err := j.Scan(ctx, v-1, v, sinks.Want{Raw: true}, func(r *schemas.Row) error {
+	entry := int64(-1)
+	err := j.ScanEntries(ctx, -1, j.Version(), sinks.Want{Raw: true},
+		func(v int64, r *schemas.Row) error {
 			if fits(r) {
+				entry = v
 				return found
 			}
 			return nil
 		})
-		if errors.Is(err, found) {
-			return v, nil
-		}
-		if err != nil {
-			return -1, err
-		}
+	if errors.Is(err, found) {
+		err = nil
 	}
-	return -1, nil
+	return entry, err
 }
 
 // printParked prints ordinal 0, which is rows[0], with the findings of the parts that follow.

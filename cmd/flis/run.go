@@ -27,12 +27,13 @@ const closeEvery = 15 * time.Second
 
 func runCommand() *cobra.Command {
 	var once bool
-	var gap string
+	var gap, accept string
 	c := &cobra.Command{
 		Use:   "run",
-		Short: "Normalise and close, in one process",
-		Long: `run takes what has been published into the journal, and closes every municipality and area as far as it can be
-closed. With --once it ends when everything that is there has been worked through; else it goes on until it is stopped.
+		Short: "Normalise, close and publish, in one process",
+		Long: `run takes what has been published into the journal, closes every municipality and area as far as it can be
+closed, and brings the curated topics of subscribers (flis publish) to what the certificates say. With --once it ends when
+everything that is there has been worked through; else it goes on until it is stopped.
 It may be killed at any moment: the next run goes on exactly where the journal and the certificates stand.`,
 		Example: `  flis run --once
   flis status`,
@@ -42,7 +43,7 @@ It may be killed at any moment: the next run goes on exactly where the journal a
 			if err != nil {
 				return err
 			}
-			in.gap = gap
+			in.gap, in.accept = gap, accept
 			in.warnDefault()
 			return in.onBroker(c.Context(), func(cl *cluster) error {
 				if once {
@@ -55,7 +56,15 @@ It may be killed at any moment: the next run goes on exactly where the journal a
 	c.Flags().
 		BoolVar(&once, "once", false, "end when everything that is there has been worked through")
 	gapFlag(c, &gap)
+	acceptFlag(c, &accept)
 	return c
+}
+
+// acceptFlag is the explicit way past the breaker (invariant 8).
+func acceptFlag(c *cobra.Command, reason *string) {
+	c.Flags().StringVar(reason, "accept-parked", "",
+		"go on where a change of ours parks so many records that their stream is stopped, for the "+
+			"reason given; the journal keeps it")
 }
 
 // gapFlag is the only way past records that the broker no longer has (invariant 4).
@@ -73,26 +82,37 @@ func (in *installation) warnDefault() {
 }
 
 func (in *installation) runOnce(ctx context.Context, cl *cluster) error {
-	if err := in.normaliseAll(ctx, cl, true); err != nil {
+	err := in.normaliseAll(ctx, cl, true)
+	var stop *sinks.BreakerError
+	if err != nil && !errors.As(err, &stop) {
 		return err
 	}
-	closer, err := in.newCloser()
+	closer, cerr := in.newCloser()
+	if cerr != nil {
+		return errors.Join(err, cerr)
+	}
+	// a stopped stream stops no other
+	if err := errors.Join(err, in.closeRound(ctx, closer, nil)); err != nil {
+		return err
+	}
+	units, err := in.subscribed("", "")
 	if err != nil {
 		return err
 	}
-	return in.closeRound(ctx, closer, nil)
+	return in.publish(ctx, cl, units, nil)
 }
 
-// runOn normalises and closes side by side until ctx ends or one of them fails.
+// runOn normalises, closes and publishes side by side until ctx ends or one of them fails.
 func (in *installation) runOn(ctx context.Context, cl *cluster) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	done := make(chan error, 2)
+	done := make(chan error, 3)
 	go func() { done <- in.normaliseAll(ctx, cl, false) }()
 	go func() { done <- in.closeOn(ctx, nil) }()
+	go func() { done <- in.publishOn(ctx, cl) }()
 	err := stopped(<-done)
 	stop()
-	return errors.Join(err, stopped(<-done))
+	return errors.Join(err, stopped(<-done), stopped(<-done))
 }
 
 // stopped is nil where a verb was told to end.
@@ -154,6 +174,11 @@ func (in *installation) normalise(
 	}
 	defer sus.Close()
 	n := in.normaliser(ctx, cl, s, journal, &source{cl: cl, topics: topics, only: only})
+	if !once { // else it is the verb's error
+		n.Stopped = func(e *streams.StoppedError) {
+			in.out.PrintErrf("flis: %v (the other streams go on)\n", e)
+		}
+	}
 	n.Suspects = suspects{sus}
 	for {
 		err := n.Run(ctx, once)
@@ -203,7 +228,7 @@ func (in *installation) normaliser(
 	return &streams.Normaliser{
 		System: s,
 		Source: src,
-		Sink:   journalSink{journal: journal, writer: writerID()},
+		Sink:   journalSink{journal: journal, writer: writerID(), accept: in.accept},
 		Judge:  in.catalog.Judge,
 		Park:   in.catalog.Park,
 		Clock:  in.clock,
@@ -249,6 +274,8 @@ func (in *installation) closeRound(
 	if n := len(report.Closed); n > 0 {
 		in.out.Printf("closed %d units\n", n)
 	}
+	in.waits(report)
+	in.closeShadows(ctx, units)
 	return failures(report.Failed)
 }
 

@@ -26,7 +26,10 @@ The JSON also tells how many entries of the journals came since each certificate
 
 States: foreloebig (provisional: a source is not proven yet), lukket (complete and proven),
 lukket_med_forbehold (the deadline has passed, or more came than was sealed; what is missing is
-named). "revideret n": late rows changed the day n times after it was closed.`,
+named). "revideret n": late rows changed the day n times after it was closed.
+
+A line "venter" names a close that would end so many open rows that it waits for flis approve;
+"ufuldstaendigt" snapshots of which not all members have landed, which so have no effect yet.`,
 		Example: `  flis status --dir flis-demo
   flis status --dir flis-demo --format json`,
 		Args: cobra.NoArgs,
@@ -57,6 +60,9 @@ type unitStatus struct {
 	Parked      int64                    `json:"parkeret"`
 	UnderWay    bool                     `json:"under_lukning"` // a close is begun and not finished
 	Lag         map[schemas.System]int64 `json:"nye_indgange"`  // of the journals since then
+	Waits       []waitStatus             `json:"venter"`        // for flis approve
+	// snapshots without effect so far, as "table: scopes"
+	Incomplete []string `json:"ufuldstaendige_snapshots"`
 }
 
 type dayStatus struct {
@@ -105,12 +111,14 @@ func (in *installation) unitStatuses(ctx context.Context) ([]unitStatus, error) 
 
 func statusOf(u *sinks.UnitStatus) unitStatus {
 	s := unitStatus{Kommune: u.Unit.Kommune, Area: u.Unit.Area, State: u.State, Rows: u.Rows,
-		Parked: u.Parked, UnderWay: u.UnderWay, Lag: u.Lag, Days: map[string]dayStatus{}}
+		Parked: u.Parked, UnderWay: u.UnderWay, Lag: u.Lag, Days: map[string]dayStatus{},
+		Waits: waitsOf(u.Held), Incomplete: []string{}}
 	if u.Certificate == nil {
 		s.State = "intet bevis"
 		return s
 	}
 	s.Certificate = u.Certificate.Number
+	s.Incomplete = append(s.Incomplete, u.Certificate.Incomplete...)
 	if u.Day != schemas.Always {
 		s.Day = u.Day.String()
 	}
@@ -214,6 +222,13 @@ func (in *installation) remarks(units []unitStatus) {
 				in.out.Printf("revideret  %s %s  %s %s  %d\n", u.Kommune, u.Area, day, d.State,
 					d.Revised)
 			}
+		}
+		for _, x := range u.Incomplete {
+			in.out.Printf("ufuldstaendigt %s %s  snapshots of %s: members are missing, no effect yet\n",
+				u.Kommune, u.Area, x)
+		}
+		for _, w := range u.Waits {
+			in.out.Printf("venter     %s %s  %s\n", u.Kommune, u.Area, w.text(u.Kommune, u.Area))
 		}
 		if u.UnderWay {
 			in.out.Printf("begyndt    %s %s  a close is not finished: the next one goes on with it\n",

@@ -32,7 +32,9 @@ type installation struct {
 	files      fs.FS // the overlay; nil = none
 	lists      *codes.Lists
 	datasets   map[schemas.DatasetName]*schemas.Dataset
-	agreements *schemas.Agreements
+	agreements *schemas.Agreements // of what is delivered
+	speaking   *schemas.Agreements // shadows too: who may send
+	shadowing  []*shadow           // made when they are first closed
 	registry   avro.Registry
 	catalog    *transforms.Catalog
 	internal   store.Store // journal and close state: ours alone
@@ -40,6 +42,7 @@ type installation struct {
 	clock      func() time.Time
 	out        *cobra.Command // where a verb says what it does
 	gap        string         // why to go past missing records; "" = do not
+	accept     string         // why to go on where our change parks too much; "" = do not
 }
 
 // cprSystem is the one system whose deliveries are files of records.
@@ -99,10 +102,11 @@ func newInstallation(c *cobra.Command, cfg *config, clock func() time.Time) (*in
 	for d := range in.datasets {
 		known[d] = true
 	}
-	in.agreements, err = loadAgreements(cfg.Agreements, in.lists, known, systemNames(builtin))
+	in.speaking, err = loadAgreements(cfg.Agreements, in.lists, known, systemNames(builtin))
 	if err != nil {
 		return nil, err
 	}
+	in.agreements = in.speaking.Delivered()
 	if in.registry, err = openRegistry(cfg, builtin); err != nil {
 		return nil, err
 	}
@@ -112,10 +116,10 @@ func newInstallation(c *cobra.Command, cfg *config, clock func() time.Time) (*in
 	}
 	in.catalog, err = transforms.Load(
 		transforms.Sources{Builtin: schemas.Builtin, Mappings: transforms.Mappings,
-			Overlay: in.files, Lists: in.lists, Agreements: in.agreements, Registry: in.registry,
+			Overlay: in.files, Lists: in.lists, Agreements: in.speaking, Registry: in.registry,
 			Parsers: map[schemas.System]transforms.Parser{
 				cprSystem: transforms.Parser(cpr.NewParser(rules)),
-			}},
+			}, Build: build()},
 	)
 	if err != nil {
 		return nil, usage("load catalog: %w", err)
@@ -183,7 +187,7 @@ func (in *installation) openStores() error {
 func (in *installation) systems() []schemas.System {
 	var all []schemas.System
 	seen := map[schemas.System]bool{}
-	for _, a := range in.agreements.All() {
+	for _, a := range in.speaking.All() {
 		if !seen[a.System] {
 			seen[a.System] = true
 			all = append(all, a.System)
@@ -264,6 +268,7 @@ func (in *installation) closeDeps() (sinks.Deps, error) {
 		},
 		Writer: writerID(),
 		Build:  build(),
+		Guard:  in.cfg.guard(),
 	}, err
 }
 

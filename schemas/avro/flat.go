@@ -39,6 +39,17 @@ func (f *Flat) Len() int { return len(f.columns) }
 // unscaled, booleans 0 or 1 in Int; text in Bytes, which point into payload.
 func (f *Flat) Read(payload []byte, dst []Value) error {
 	w := walker{data: payload}
+	if err := f.read(&w, dst); err != nil {
+		return err
+	}
+	if w.pos != len(payload) {
+		return errors.New("read record: bytes are left over")
+	}
+	return nil
+}
+
+// read takes one record from where the walker stands.
+func (f *Flat) read(w *walker, dst []Value) error {
 	for i := range f.columns {
 		c := &f.columns[i]
 		if c.nullable {
@@ -54,9 +65,6 @@ func (f *Flat) Read(payload []byte, dst []Value) error {
 		if !w.flat(c.kind, &dst[i]) {
 			return fmt.Errorf("read column %s: %s", c.name, w.fault.Rule)
 		}
-	}
-	if w.pos != len(payload) {
-		return errors.New("read record: bytes are left over")
 	}
 	return nil
 }

@@ -27,6 +27,15 @@ func TestConformance(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
 		storetest.Conformance(t, func(*testing.T) store.Store { return store.NewMemory() })
 	})
+	t.Run("sub", func(t *testing.T) {
+		storetest.Conformance(t, func(t *testing.T) store.Store {
+			whole := store.NewMemory()
+			for _, k := range []string{"a/z", "a/b", "a/bd", "a/b1/c"} { // beside it, not in it
+				require.NoError(t, store.CreateBytes(t.Context(), whole, k, []byte(k)))
+			}
+			return store.Sub(whole, "a/b/c")
+		})
+	})
 }
 
 // faulty is a Local with one method replaced: the suite must catch each.

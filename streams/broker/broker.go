@@ -113,6 +113,9 @@ func (b *Broker) serve(id string, port int, opts Options) (*kfake.Cluster, error
 		kfake.BrokerConfigs(map[string]string{
 			"message.max.bytes": strconv.Itoa(messageMax),
 			"log.segment.bytes": strconv.Itoa(segmentBytes),
+			// A compacted topic wakes kfake's cleaner, which else removes what is a week old, of
+			// every topic and of the compacted one too.
+			"log.retention.ms": "-1",
 		})}
 	if !opts.NoSync {
 		all = append(all, kfake.SyncWrites())

@@ -3,9 +3,9 @@
 //
 // At each instant of valid time the statement with the greatest order wins (schemas.CompareOrder),
 // so neither the order of arrival nor batches nor repetition change a row. The package owns that
-// rule and what follows from it: snapshots that take back, deletes that hide, backgrounds, metadata
-// of what is merely said again, equal neighbours. It refuses to know agreements, tables and where
-// statements are kept.
+// rule and what follows from it: generations, snapshots that take back, deletes that hide,
+// backgrounds, metadata of what is merely said again, equal neighbours. It refuses to know
+// agreements, tables and where statements are kept.
 //
 //	for _, s := range fold.Key(schemas.State, statements, snapshots) {
 //		fmt.Println(s.From, s.To, s.Row.EventID)
@@ -33,9 +33,11 @@ type Segment struct {
 // result is in order of From and empty where nothing holds; its rows point into statements, which
 // the caller leaves alone.
 //
-// Two rows of one event id, ordinal and content are one, at the lesser order. A scope takes back
+// Only the highest generation of an event counts (Latest). Two rows of one event id, ordinal and
+// content are one, at the lesser order. A scope takes back
 // only what it said itself. Backgrounds hold where nothing else was said, the first of them.
 func Key(kind schemas.Kind, statements, snapshots []schemas.Row) []Segment {
+	statements, snapshots = Latest(statements), Latest(snapshots)
 	if len(snapshots) == 0 && len(statements) == 1 {
 		return single(kind, &statements[0])
 	}

@@ -59,6 +59,15 @@ var mutants = map[string]func(set) []string{
 		return out
 	},
 	"repetition counts anew": changed(func(r *schemas.Row) { r.EventID += string(rune(r.Offset)) }),
+	"generation ignored":     changed(func(r *schemas.Row) { r.Generation = 0 }),
+	"withdrawn key kept": func(s set) []string {
+		rows := slices.DeleteFunc(slices.Clone(s.rows), func(r schemas.Row) bool {
+			return r.Op == schemas.OpWithdrawn
+		})
+		kept := set{s.kind, rows}
+		return lines(fold.Key(s.kind, kept.statements(), kept.snapshots(true)))
+	},
+	"the first generation stays": changed(func(r *schemas.Row) { r.Generation = 2 - r.Generation }),
 	"a replace forgets what was": func(s set) []string {
 		rows := slices.DeleteFunc(
 			s.statements(),
@@ -74,17 +83,18 @@ func changed(alter func(*schemas.Row)) func(set) []string {
 		type id struct {
 			offset  int64
 			ordinal int32
+			payload string
 		}
 		rows := slices.Clone(s.rows)
 		was := map[id]*schemas.Row{}
 		for i := range rows {
 			alter(&rows[i])
-			was[id{rows[i].Offset, rows[i].Ordinal}] = &s.rows[i]
+			was[id{rows[i].Offset, rows[i].Ordinal, string(rows[i].Payload)}] = &s.rows[i]
 		}
 		m := set{s.kind, rows}
 		var out []string
 		for _, g := range fold.Key(s.kind, m.statements(), m.snapshots(true)) {
-			out = append(out, line(g.From, g.To, was[id{g.Row.Offset, g.Row.Ordinal}]))
+			out = append(out, line(g.From, g.To, was[id{g.Row.Offset, g.Row.Ordinal, string(g.Row.Payload)}]))
 		}
 		return out
 	}

@@ -27,7 +27,8 @@ type oracle struct {
 
 func newOracle(kind schemas.Kind, statements, snapshots []schemas.Row) *oracle {
 	o := &oracle{kind: kind, place: map[*schemas.Row]*schemas.Row{}}
-	o.statements, o.snapshots = distinct(statements), distinct(snapshots)
+	all := slices.Concat(statements, snapshots)
+	o.statements, o.snapshots = distinct(said(statements, all)), distinct(said(snapshots, all))
 	for _, s := range o.snapshots {
 		o.place[s] = s
 		for _, r := range slices.Concat(o.statements, o.snapshots) {
@@ -37,6 +38,15 @@ func newOracle(kind schemas.Kind, statements, snapshots []schemas.Row) *oracle {
 		}
 	}
 	return o
+}
+
+// said leaves out what an event has said otherwise in a later generation, and withdrawals.
+func said(rows, all []schemas.Row) []schemas.Row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r schemas.Row) bool {
+		return r.Op == schemas.OpWithdrawn || slices.ContainsFunc(all, func(o schemas.Row) bool {
+			return o.EventID == r.EventID && o.Generation > r.Generation
+		})
+	})
 }
 
 func distinct(rows []schemas.Row) []*schemas.Row {
@@ -206,14 +216,14 @@ type set struct {
 func (s set) statements() []schemas.Row {
 	return slices.DeleteFunc(
 		slices.Clone(s.rows),
-		func(r schemas.Row) bool { return r.Op == schemas.OpSnapshot },
+		func(r schemas.Row) bool { return r.OfSnapshot() },
 	)
 }
 
 // snapshots is those in force, or all.
 func (s set) snapshots(whole bool) []schemas.Row {
 	return slices.DeleteFunc(slices.Clone(s.rows), func(r schemas.Row) bool {
-		return r.Op != schemas.OpSnapshot || whole && !fold.Whole(&r, s.rows)
+		return !r.OfSnapshot() || whole && !fold.Whole(&r, s.rows)
 	})
 }
 
@@ -222,11 +232,12 @@ func (s set) String() string {
 	for _, r := range s.rows {
 		fmt.Fprintf(
 			&b,
-			"\n%s %s/%d/%d t%d #%d %s [%d,%d) scope %q snapshot %q/%d %s",
+			"\n%s %s/%d/%d.%d t%d #%d %s [%d,%d) scope %q snapshot %q/%d %s",
 			r.EventID,
 			r.Stream,
 			r.Offset,
 			r.Ordinal,
+			r.Generation,
 			r.Stated,
 			r.Sequence,
 			r.Op,
@@ -256,6 +267,9 @@ var sets = rapid.Custom(func(t *rapid.T) set {
 	for n := range rapid.IntRange(1, 7).Draw(t, "records") {
 		record := drawRecord(t, n)
 		s.rows = append(s.rows, record...)
+		for g := range int32(max(0, rapid.IntRange(-2, 2).Draw(t, "replays"))) {
+			s.rows = append(s.rows, drawReplay(t, n, g+1)...)
+		}
 		if rapid.IntRange(0, 5).Draw(t, "again") == 0 {
 			for _, r := range record {
 				r.Offset, r.Sequence = r.Offset+100, r.Sequence+rapid.Int64Range(
@@ -271,6 +285,22 @@ var sets = rapid.Custom(func(t *rapid.T) set {
 	}
 	return s
 })
+
+// drawReplay is another generation of a record: it says something else, or withdraws all.
+func drawReplay(t *rapid.T, n int, generation int32) (rows []schemas.Row) {
+	if rapid.IntRange(0, 2).Draw(t, "withdrawn") > 0 {
+		rows = drawRecord(t, n)
+	}
+	gone := schemas.Row{Stream: "a", Offset: int64(n), EventID: fmt.Sprint("e", n), Ordinal: 10,
+		Op: schemas.OpWithdrawn, From: schemas.Always, To: schemas.Open, Arrived: schemas.Instant(n)}
+	snapshot := gone
+	snapshot.Absent = schemas.AbsentGone
+	rows = append(rows, gone, snapshot)
+	for i := range rows {
+		rows[i].Generation = generation
+	}
+	return rows
+}
 
 func drawRecord(t *rapid.T, n int) []schemas.Row {
 	small := func(label string, most int64) int64 {

@@ -65,7 +65,8 @@ func Play(first schemas.Day, v Vendors) *Story {
 	}
 	s.Told = append(
 		s.Told,
-		"0751 changes its elder-care vendor from kmd-nexus to cura on day 2: two lines in the agreements",
+		"0751 changes its elder-care vendor from kmd-nexus to cura on day 2: two lines in the agreements;",
+		"       a third folds what cura says of the time before beside, for flis diff",
 		"day 3: a grant in 0101 is corrected back to the day it began",
 		"day 3: visits of day 2 arrive late (0101 was waiting for them, 0183 is revised), one event comes twice,",
 		"       and one grant names a paragraph that no law has: it is parked",
@@ -254,6 +255,7 @@ func agreements(change schemas.Day, v Vendors) string {
 	case Switch:
 		line(Changing, "kmd-nexus", fmt.Sprintf(", til: %q", change.String()))
 		line(Changing, "cura", fmt.Sprintf(", fra: %q", change.String()))
+		line(Changing, "cura", fmt.Sprintf(", til: %q, skygge: true", change.String()))
 	}
 	return text
 }
