@@ -13,6 +13,7 @@ import (
 
 	"github.com/flis-dk/flis/sinks/delta"
 	"github.com/flis-dk/flis/sinks/parquet"
+	"github.com/flis-dk/flis/sinks/store"
 )
 
 // Limits of a made file, which are those of memory too: its rows are sorted there.
@@ -74,10 +75,7 @@ func (j *Journal) Compact(ctx context.Context, rules CompactRules) (CompactRepor
 // compact makes one entry; false when there is nothing to do.
 func (j *Journal) compact(ctx context.Context, rules *CompactRules,
 	done *CompactReport) (bool, error) {
-	if err := j.Refresh(ctx); err != nil {
-		return false, err
-	}
-	s, err := j.snapshot(ctx)
+	s, err := j.current(ctx)
 	if err != nil || s == nil {
 		return false, err
 	}
@@ -89,6 +87,9 @@ func (j *Journal) compact(ctx context.Context, rules *CompactRules,
 	ch := &change{base: s}
 	for _, g := range groups {
 		a, err := j.merge(ctx, rules, kind, s.Version, g)
+		if errors.Is(err, store.ErrNotFound) {
+			err = errors.Join(err, j.replaced(ctx, g))
+		}
 		if err != nil {
 			return false, err
 		}
@@ -111,6 +112,30 @@ func (j *Journal) compact(ctx context.Context, rules *CompactRules,
 		done.Expired += int64(len(ch.adds))
 	}
 	return true, nil
+}
+
+// current is the newest snapshot, nil = no journal; the head is then not behind it.
+func (j *Journal) current(ctx context.Context) (*delta.Snapshot, error) {
+	s, err := j.snapshot(ctx)
+	if err == nil && s != nil {
+		err = j.Refresh(ctx)
+	}
+	return s, err
+}
+
+// replaced is ErrLostRace when another compactor has taken one of the files out, however long ago:
+// this one slept.
+func (j *Journal) replaced(ctx context.Context, group []delta.Add) error {
+	s, err := j.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range group {
+		if _, live := s.Files[group[i].Path]; !live {
+			return ErrLostRace
+		}
+	}
+	return nil
 }
 
 // planned is the next entry's work: first runs to merge, then raw values to leave out.

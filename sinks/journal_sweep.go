@@ -66,11 +66,8 @@ type sweep struct {
 }
 
 func (w *sweep) all(ctx context.Context) error {
-	err := w.j.Refresh(ctx)
-	if err == nil {
-		w.s, err = w.j.snapshot(ctx)
-	}
-	if err != nil || w.s == nil {
+	var err error
+	if w.s, err = w.j.current(ctx); err != nil || w.s == nil {
 		return err
 	}
 	if err := w.removed(ctx); err != nil {

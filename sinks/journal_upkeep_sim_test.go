@@ -24,7 +24,7 @@ import (
 
 const (
 	upkeepSteps   = 2500
-	upkeepRecords = 24 // of each stream
+	upkeepRecords = 40 // of each stream
 	upkeepKeep    = 30 * time.Second
 )
 
@@ -61,6 +61,7 @@ func runUpkeep(seed uint64, plant upkeepMistake) (*upkeepWorld, error) {
 		archive: map[string][]byte{}, plant: plant, read: -1}
 	works := []func(*upkeeper, context.Context, *Journal) error{(*upkeeper).write, (*upkeeper).write,
 		(*upkeeper).compact, (*upkeeper).compact, (*upkeeper).sweep, (*upkeeper).scan}
+	works = works[seed%2:] // a writer that sleeps is alone, or another takes its streams
 	var next []func() (struct{}, bool)
 	w.asleep = make([]int, len(works))
 	for i, work := range works {
@@ -71,6 +72,9 @@ func runUpkeep(seed uint64, plant upkeepMistake) (*upkeepWorld, error) {
 	}
 	for w.err == nil && w.steps < upkeepSteps {
 		w.steps++
+		if w.rng.IntN(6) == 0 { // time goes on though nothing happens
+			_ = w.base.Replace(context.Background(), "ur", nil)
+		}
 		i := w.rng.IntN(len(next))
 		if w.asleep[i] > w.steps {
 			continue
