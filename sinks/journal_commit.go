@@ -30,16 +30,13 @@ type journalRules struct {
 	// rewrites lets an entry that replaces files, made on the snapshot of a version, follow h.
 	rewrites func(h journalHead, base int64) error
 	// deletes lets a file go that an entry took out.
-	deletes func(r *SweepRules, entry int64, age time.Duration) bool
-	// least is the fewest units that are worth a made file.
-	least int
+	deletes func(r *SweepRules, kind string, entry int64, age time.Duration) bool
 }
 
 // protocol is the honest set: the only one outside tests.
 func protocol() journalRules {
 	return journalRules{follows: (*course).begin, admits: admitNext, all: carryOn,
-		named: nameFiles, rewrites: admitRewrite, deletes: (*SweepRules).past,
-		least: madeLeast}
+		named: nameFiles, rewrites: admitRewrite, deletes: (*SweepRules).past}
 }
 
 // admitNext upholds invariant 3: an entry may go on only from where the stream stands now, at the

@@ -20,11 +20,12 @@ import (
 const (
 	madeBytes = 32 << 20
 	madeRows  = 100_000
-	// madeLeast is the fewest files that are worth one.
-	madeLeast = 8
 	// removesMax bounds the files that one entry takes out.
 	removesMax = 5_000
 )
+
+// MadeLeast is the fewest files that are worth one, unless the caller says otherwise.
+const MadeLeast = 8
 
 // CompactRules say how a journal is compacted.
 type CompactRules struct {
@@ -32,6 +33,8 @@ type CompactRules struct {
 	Now    time.Time // when files were taken out: they are kept for some time from then
 	// RawDays is how long raw values are kept, from their arrival; 0 = for ever.
 	RawDays int
+	// Least is the fewest files that are worth one; 0 = MadeLeast.
+	Least int
 	// Progress is called after each entry that was made; nil = nobody asks.
 	Progress func(CompactReport)
 }
@@ -142,7 +145,7 @@ func (j *Journal) replaced(ctx context.Context, group []delta.Add) error {
 func (j *Journal) planned(s *delta.Snapshot, rules *CompactRules) (string, [][]delta.Add) {
 	var groups [][]delta.Add
 	for _, kind := range []string{filesRaw, filesEvents} {
-		groups = append(groups, runs(unitsOf(s, kind), j.rules.least)...)
+		groups = append(groups, runs(unitsOf(s, kind), cmp.Or(rules.Least, MadeLeast))...)
 	}
 	if len(groups) > 0 {
 		return kindCompact, bounded(groups)
@@ -229,7 +232,7 @@ func (u *unit) expired(day time.Time) bool {
 	return !u.dry
 }
 
-// runs are the files to merge. A run is worth it when it has madeLeast units and none is the
+// runs are the files to merge. A run is worth it when it has MadeLeast units and none is the
 // greater part of it: each row is so rewritten but a few times, as its file doubles each time.
 func runs(us []*unit, least int) [][]delta.Add {
 	var groups [][]delta.Add
@@ -305,8 +308,12 @@ func (j *Journal) make(ctx context.Context, writer, kind string, version int64, 
 	span fileRange, tags map[string]string) (delta.Add, error) {
 	want := sumOf(rows)
 	slices.SortFunc(rows, func(a, b placedRow) int {
-		return cmp.Or(cmp.Compare(a.row.Kommune, b.row.Kommune), cmp.Compare(a.row.Dataset, b.row.Dataset),
-			cmp.Compare(a.row.Key, b.row.Key), a.compare(&b))
+		return cmp.Or(
+			cmp.Compare(a.row.Kommune, b.row.Kommune),
+			cmp.Compare(a.row.Dataset, b.row.Dataset),
+			cmp.Compare(a.row.Key, b.row.Key),
+			a.compare(&b),
+		)
 	})
 	cols := journalColumns()
 	b := parquet.NewBatch(append(fieldsOf(cols), placeFields()...))

@@ -3,6 +3,9 @@ package sinks
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -121,7 +124,10 @@ func TestJournalCompact(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, swept.Removed, "a reader has not read the entry that replaced them")
 	require.Equal(t, done.Before, swept.Unread)
-	swept, err = j.Sweep(ctx, SweepRules{Writer: "s", Now: now.Add(SweepKeep), Keep: SweepKeep, Read: n})
+	swept, err = j.Sweep(
+		ctx,
+		SweepRules{Writer: "s", Now: now.Add(SweepKeep), Keep: SweepKeep, Read: n},
+	)
 	require.NoError(t, err)
 	require.Equal(t, done.Before, swept.Removed)
 	require.Len(t, dataFiles(t, st), 2)
@@ -168,7 +174,7 @@ func TestJournalCompactRuns(t *testing.T) {
 			us = append(us, &unit{fileRange: fileRange{from: at, to: at}, bytes: b * 10_000,
 				adds: []delta.Add{{Size: b}}})
 		}
-		groups := runs(us, madeLeast)
+		groups := runs(us, MadeLeast)
 		for _, g := range groups {
 			sum := int64(0)
 			for _, a := range g {
@@ -207,7 +213,10 @@ func TestJournalRawExpires(t *testing.T) {
 	done, err = j.Compact(ctx, CompactRules{Writer: "c", Now: day.AddDate(0, 0, 20), RawDays: 90})
 	require.NoError(t, err)
 	require.Equal(t, int64(1), done.Expired)
-	_, err = j.Sweep(ctx, SweepRules{Writer: "s", Now: day.AddDate(1, 0, 0), Keep: SweepKeep, Read: 99})
+	_, err = j.Sweep(
+		ctx,
+		SweepRules{Writer: "s", Now: day.AddDate(1, 0, 0), Keep: SweepKeep, Read: 99},
+	)
 	require.NoError(t, err)
 	for _, r := range scanAll(t, j, Want{Raw: true, Events: true, Payload: true}) {
 		require.Equal(t, r.Ordinal == 0, r.Payload == nil)
@@ -264,7 +273,10 @@ func TestJournalVerifyFindsMade(t *testing.T) {
 			st := store.NewMemory()
 			j := compactWorld(t, st, 14)
 			compactAll(t, j, time.Unix(0, 0))
-			_, err := j.Sweep(ctx, SweepRules{Writer: "s", Now: time.Unix(1e9, 0), Keep: SweepKeep, Read: 99})
+			_, err := j.Sweep(
+				ctx,
+				SweepRules{Writer: "s", Now: time.Unix(1e9, 0), Keep: SweepKeep, Read: 99},
+			)
 			require.NoError(t, err)
 			files := dataFiles(t, st)
 			require.Len(t, files, 2)
@@ -275,4 +287,56 @@ func TestJournalVerifyFindsMade(t *testing.T) {
 			require.Contains(t, fmt.Sprint(a.Problems), strings.TrimPrefix(files[0], "journal/cura/"))
 		})
 	}
+}
+
+// testdata/journal-v3 is a journal as the first build with upkeep left it: compacted, values
+// expired, small files swept. It is made as journal-v1 was, and never anew.
+func TestJournalGoldenMade(t *testing.T) {
+	const root = "testdata/journal-v3"
+	if os.Getenv("FLIS_GOLDEN") == "write" {
+		writeGoldenMade(t, root)
+	}
+	st := copied(t, root)
+	j := openTest(t, st)
+	text := strings.Join(
+		byEntry(t, j, -1, j.Version(), Want{Raw: true, Events: true, Payload: true}),
+		"\n",
+	)
+	want, err := os.ReadFile(filepath.Join(root, "rows.txt"))
+	require.NoError(t, err)
+	require.Equal(t, string(want), text)
+	verified(t, st)
+	commit(t, j, "later", record(nextStream, 12, 1)...)
+	for i := range 8 {
+		commit(t, j, "later", record(testStream, int64(12+i), 1)...)
+	}
+	require.Equal(t, int64(1), compactAll(t, j, time.Unix(1e9, 0)).Entries)
+	verified(t, st)
+}
+
+func writeGoldenMade(t *testing.T, root string) {
+	t.Helper()
+	ctx := context.Background()
+	_, err := os.Stat(root)
+	require.ErrorIs(t, err, fs.ErrNotExist, "the golden journal is not to be written anew")
+	st := store.NewMemory()
+	j := compactWorld(t, st, 12)
+	_, err = j.Compact(ctx, CompactRules{Writer: "golden", Now: time.Unix(1e9, 0), RawDays: 90})
+	require.NoError(t, err)
+	_, err = j.Sweep(ctx, SweepRules{Writer: "golden", Now: time.Unix(2e9, 0), Keep: SweepKeep,
+		Read: j.Version()})
+	require.NoError(t, err)
+	for i, err := range st.List(ctx, "journal/", "") {
+		require.NoError(t, err)
+		b, err := store.ReadAll(ctx, st, i.Key)
+		require.NoError(t, err)
+		p := filepath.Join(root, filepath.FromSlash(i.Key))
+		require.NoError(t, os.MkdirAll(filepath.Dir(p), 0o755))
+		require.NoError(t, os.WriteFile(p, b, 0o644))
+	}
+	text := strings.Join(
+		byEntry(t, j, -1, j.Version(), Want{Raw: true, Events: true, Payload: true}),
+		"\n",
+	)
+	require.NoError(t, os.WriteFile(filepath.Join(root, "rows.txt"), []byte(text), 0o644))
 }

@@ -37,9 +37,10 @@ type SweepReport struct {
 	Young       int64 // files without an entry that may yet get one
 }
 
-// past is the rule of design.md: 30 days, and after every reader's position.
-func (r *SweepRules) past(entry int64, age time.Duration) bool {
-	return age >= r.Keep && entry <= r.Read
+// past is the rule of design.md: 30 days, and after every reader's position. Raw values whose time
+// is over wait for no reader: the rows have them no more.
+func (r *SweepRules) past(kind string, entry int64, age time.Duration) bool {
+	return age >= r.Keep && (entry <= r.Read || kind == kindExpire)
 }
 
 // Sweep deletes what no reader needs any more: files that were replaced, files of writers that
@@ -102,7 +103,7 @@ func (w *sweep) removed(ctx context.Context) error {
 		for i := range c.Removes {
 			r := &c.Removes[i]
 			age = w.rules.Now.Sub(time.UnixMilli(r.Deleted))
-			w.out[r.Path] = w.j.rules.deletes(w.rules, v, age)
+			w.out[r.Path] = w.j.rules.deletes(w.rules, in.Kind, v, age)
 			if !w.out[r.Path] && age >= w.rules.Keep {
 				w.done.Unread++
 			}

@@ -201,7 +201,6 @@ func (w *upkeepWorld) journal(ctx context.Context, st store.Store) (*Journal, er
 	log := rough{delta.Open(st, "journal/cura")}
 	j := &Journal{system: "cura", prefix: "journal/cura", st: st, log: log, files: plainFormat(),
 		rules: protocol(), every: simEvery, head: journalHead{version: -1}}
-	j.rules.least = 3
 	if w.plant.rules != nil {
 		w.plant.rules(&j.rules)
 	}
@@ -252,7 +251,7 @@ func (p *upkeeper) write(ctx context.Context, j *Journal) error {
 }
 
 func (p *upkeeper) compact(ctx context.Context, j *Journal) error {
-	r, err := j.Compact(ctx, CompactRules{Writer: p.id, Now: p.w.now()})
+	r, err := j.Compact(ctx, CompactRules{Writer: p.id, Now: p.w.now(), Least: 3})
 	p.w.merged += int(r.Entries)
 	return err
 }
@@ -439,10 +438,14 @@ func upkeepMistakes() map[string]upkeepMistake {
 			r.rewrites = func(journalHead, int64) error { return nil }
 		}},
 		"deleted before its time": {rules: func(r *journalRules) {
-			r.deletes = func(r *SweepRules, entry int64, _ time.Duration) bool { return entry <= r.Read }
+			r.deletes = func(r *SweepRules, _ string, entry int64, _ time.Duration) bool {
+				return entry <= r.Read
+			}
 		}},
 		"deleted before a reader came by": {rules: func(r *journalRules) {
-			r.deletes = func(r *SweepRules, _ int64, age time.Duration) bool { return age >= r.Keep }
+			r.deletes = func(r *SweepRules, _ string, _ int64, age time.Duration) bool {
+				return age >= r.Keep
+			}
 		}},
 		"swept files named by their slow writer": {rules: func(r *journalRules) {
 			r.named = func(h journalHead, adds []delta.Add, version int64) ([]delta.Add, error) {
