@@ -9,4 +9,5 @@ measure:
 spark:
 	.ci/readers/spark
 soak:
-	FLIS_SOAK=10 go test -run 'Simulat|Kill' -timeout 60m ./...
+	FLIS_SIM_SEEDS=5000 FLIS_CLOSE_SEEDS=600 FLIS_REPLAY_SEEDS=400 FLIS_CURATED_SEEDS=1500 \
+	FLIS_WHOLE_TIME=50m go test -run 'Simulat|Kill|Replay' -timeout 120m ./...

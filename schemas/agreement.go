@@ -62,6 +62,10 @@ func NewAgreements(all []Agreement) (*Agreements, error) {
 	slices.SortFunc(all, compareAgreements)
 	a := &Agreements{all: all, speakers: map[speaker][]Agreement{}, reporters: map[speaker]bool{}}
 	for i, x := range all {
+		if x.Area == StatusArea {
+			return nil, fmt.Errorf("agreement %s %s %s: the area is what FLIS itself tells; "+
+				"take the agreement away", x.Kommune, x.Area, x.System)
+		}
 		if x.From >= x.To {
 			return nil, fmt.Errorf(
 				"agreement %s %s %s: fra %s is not before til %s",

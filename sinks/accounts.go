@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -35,6 +36,10 @@ func (a *Account) said() bool {
 	return a != nil && (a.Distinct() > 0 || a.Heartbeat > 0 || len(a.Seals) > 0)
 }
 
+func compareAccountKeys(a, b accountKey) int {
+	return cmp.Or(cmp.Compare(a.kommune, b.kommune), cmp.Compare(a.day, b.day))
+}
+
 type accountKey struct {
 	kommune schemas.Kommunekode
 	day     schemas.Day
@@ -49,6 +54,7 @@ type Accounts struct {
 	ids      map[schemas.Kommunekode]*idSet
 	parked   map[uint64]schemas.Kommunekode // where ids are parked: mended, they may belong elsewhere
 	newest   schemas.Day
+	rows     int64 // counted by this process
 }
 
 // NewAccounts counts from nothing.
@@ -148,6 +154,7 @@ func (a *Accounts) of(k schemas.Kommunekode, d schemas.Day) *Account {
 // Add counts a row: a record (ordinal 0), a seal or a heartbeat; others are passed over. The last
 // record of an event id, in order of the journal, decides its outcome.
 func (a *Accounts) Add(r *schemas.Row) {
+	a.rows++
 	a.newest = max(a.newest, r.Leverance)
 	switch {
 	case r.Op == schemas.OpSeal:

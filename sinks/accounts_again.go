@@ -35,9 +35,12 @@ func (a *Accounts) again(r *schemas.Row) {
 	id := fingerprint(r.EventID)
 	set := a.idsOf(r.Kommune)
 	old, ok := set.find(id)
+	ok = ok && old.day() >= a.newest-DuplicateDays // as if the others were forgotten at once
+	if !ok && a.parked[id] == r.Kommune {
+		delete(a.parked, id)
+	}
 	switch {
-	case ok && old.day() >= a.newest-DuplicateDays &&
-		(r.From == schemas.Always || r.From == old.day()):
+	case ok && (r.From == schemas.Always || r.From == old.day()):
 		if old.content() == contentOf(r) {
 			a.move(r, old.day(), old.class(), class)
 			set.put(id, newIDInfo(old.day(), old.content(), class))

@@ -225,7 +225,10 @@ func (a *audit) unit(ctx context.Context, u schemas.Unit) error {
 			a.before[u] = chain[n-2]
 		}
 	}
-	return a.tables(ctx, u, chain)
+	if err := a.tables(ctx, u, chain); err != nil || !isStatus(u) {
+		return err
+	}
+	return a.status(ctx, u, chain)
 }
 
 // chain reads every certificate of a unit, with its claim.
@@ -327,7 +330,7 @@ func (a *audit) claim(ctx context.Context, u schemas.Unit, c *Certificate) error
 		return a.stored(ctx, u, c.Number, fmt.Errorf("read its claim: %w", err))
 	}
 	if hash != c.Claim || claim.Previous != c.Previous || claim.Leverance != c.Leverance ||
-		!maps.Equal(claim.Points, c.Points) || !sameWait(claim, c) {
+		!maps.Equal(claim.Points, c.Points) || !maps.Equal(claim.Basis, c.Basis) || !sameWait(claim, c) {
 		a.problem(u, c.Number, "is not what its claim says: one of the two was changed")
 	}
 	return nil

@@ -23,7 +23,7 @@ import (
 func (a *audit) refold(ctx context.Context) error {
 	groups := map[CertificateRef][]schemas.Unit{}
 	for u, c := range a.heads {
-		if u.Kommune == schemas.National {
+		if u.Kommune == schemas.National || isStatus(u) {
 			continue
 		}
 		key := CertificateRef{}

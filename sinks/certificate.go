@@ -104,6 +104,7 @@ type Claim struct {
 	Approvals    []ApprovalRef     `json:"godkendelser,omitempty"`
 	Held         *Held             `json:"venter,omitempty"`   // the tables stay as they were
 	Accounts     Points            `json:"regnskab,omitempty"` // days are judged by; nil = Points
+	Basis        Basis             `json:"grundlag,omitempty"` // of a status: what it is made of
 }
 
 // Certificate is one close of one unit. It holds no personal data.
@@ -137,6 +138,7 @@ type Certificate struct {
 	Approvals    []ApprovalRef             `json:"godkendelser,omitempty"`
 	Held         *Held                     `json:"venter,omitempty"`
 	Accounts     Points                    `json:"regnskab,omitempty"`
+	Basis        Basis                     `json:"grundlag,omitempty"`
 
 	// Sum is the SHA-256 of the certificate's own canonical JSON with this field empty: the newest
 	// certificate has no later one that names its hash.

@@ -120,6 +120,9 @@ func (t *certificateText) days() {
 	if len(rows) == 0 {
 		rows = [][]string{{"ingen dag har fået en anden tilstand"}}
 	}
+	if t.c.Basis != nil {
+		return // its rows are the days
+	}
 	t.section("Dage i denne lukning", rows)
 	rows = nil
 	for _, day := range slices.Sorted(maps.Keys(t.c.Calendar)) {
@@ -216,11 +219,19 @@ func (t *certificateText) sources() {
 		}
 		rows = append(rows, []string{"journalen for " + string(s), text})
 	}
+	for _, name := range slices.Sorted(maps.Keys(t.c.Basis)) {
+		ref := t.c.Basis[name]
+		rows = append(rows, []string{"beviset for " + name,
+			fmt.Sprintf("nr. %d (%s)", ref.Number, short(ref.SHA256))})
+	}
 	if t.c.National != nil {
 		rows = append(rows, []string{"det nationale bevis",
 			fmt.Sprintf("nr. %d (%s)", t.c.National.Number, short(t.c.National.SHA256))})
 	}
 	for _, a := range t.c.Agreements {
+		if t.c.Basis != nil {
+			break // no one else speaks
+		}
 		rows = append(rows, []string{"tilslutningen af " + string(a.System), agreementText(a)})
 	}
 	if t.c.Previous != "" {

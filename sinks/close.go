@@ -70,8 +70,9 @@ type Deps struct {
 	Fingerprints map[string]string // of schemas and lists that the tables rest on
 	Writer       string            // who this process is
 	Build        string
-	Workers      int    // units at a time; 0 = 4
-	Guard        *Guard // when ends of open rows wait for approval; nil = never
+	Workers      int         // units at a time; 0 = 4
+	Guard        *Guard      // when ends of open rows wait for approval; nil = never
+	Accounts     store.Store // the internal root: snapshots of accounts; nil = none
 }
 
 // Progress is one thing a round has done.
@@ -79,6 +80,7 @@ type Progress struct {
 	Unit        schemas.Unit
 	Certificate int64 // the certificate that is there now; 0 with Rows: rows read so far
 	Rows        int64
+	Note        string // what a person may want to know, without personal data
 }
 
 // Report is what a round came to. A unit that had nothing new is in none of the lists.
@@ -102,7 +104,9 @@ type Closer struct {
 	quiet    map[schemas.Unit]map[schemas.System]int64 // nothing for the unit up to here
 	bases    map[schemas.Unit]dayBasis                 // of an audit; nil = what is closed
 	holds    map[schemas.Unit]*holdMemo
-	mu       sync.Mutex // guards heads, quiet, holds and the report
+	saved    map[schemas.System]savedAccounts
+	statuses map[schemas.Unit]Basis // how far the areas' certificates told nothing new
+	mu       sync.Mutex             // guards heads, quiet, holds, statuses and the report
 }
 
 // NewCloser makes a closer that remembers nothing yet.
@@ -114,9 +118,10 @@ func NewCloser(d Deps) *Closer {
 		d.Progress = func(Progress) {}
 	}
 	return &Closer{deps: d, rules: closeProtocol(), guard: guardProtocol(),
-		holds: map[schemas.Unit]*holdMemo{}, heads: map[schemas.Unit]*Certificate{},
+		holds: map[schemas.Unit]*holdMemo{}, statuses: map[schemas.Unit]Basis{}, heads: map[schemas.Unit]*Certificate{},
 		accounts: map[schemas.System]*Accounts{}, entries: map[entryOf]string{},
-		quiet: map[schemas.Unit]map[schemas.System]int64{}}
+		quiet: map[schemas.Unit]map[schemas.System]int64{},
+		saved: map[schemas.System]savedAccounts{}}
 }
 
 // CloseRound is one round of a new closer; a process that closes again and again keeps a Closer.
@@ -148,11 +153,12 @@ func (c *Closer) Round(ctx context.Context, now time.Time, units []schemas.Unit)
 		Held: map[schemas.Unit]*Held{}}
 	for range turnsMax {
 		t := &turn{closer: c, now: schemas.InstantOf(now), report: report}
-		again, err := t.run(ctx, c.withNational(todo, report.Failed))
+		again, err := t.run(ctx, c.withStatus(c.withNational(todo, report.Failed)))
 		if err != nil {
 			return report, err
 		}
 		if todo = again; len(todo) == 0 {
+			t.saveAccounts(ctx)
 			break
 		}
 	}

@@ -20,12 +20,15 @@ type closeRules struct {
 	adopts func(ctx context.Context, u *unitClose, theirs *Claim) (bool, error)
 	// commit gives the version at which a change stands in the table.
 	commit func(ctx context.Context, log *delta.Log, version int64, c *delta.Commit) (int64, error)
+	// status gives the statements of status.lukning that an area's certificate makes.
+	status func(u schemas.Unit, c *Certificate) ([]schemas.Row, error)
 	// publish makes what a close shows, in its order.
 	publish func(ctx context.Context, u *unitClose) error
 }
 
 func closeProtocol() closeRules {
-	return closeRules{adopts: adoptSame, commit: commitOnce, publish: tablesThenCertificate}
+	return closeRules{adopts: adoptSame, commit: commitOnce, publish: tablesThenCertificate,
+		status: statusRows}
 }
 
 func tablesThenCertificate(ctx context.Context, u *unitClose) error {
@@ -175,7 +178,7 @@ func (u *unitClose) certify(ctx context.Context, tables map[string]*DatasetRef) 
 		Replays:    u.pass.replay.refs(u.unit, u.verdict.reports),
 		Incomplete: u.result.Incomplete, Agreements: u.claim.Agreements,
 		Guard: u.claim.Guard, Approvals: u.claim.Approvals, Held: u.claim.Held,
-		Accounts:     u.claim.Accounts,
+		Accounts: u.claim.Accounts, Basis: u.claim.Basis,
 		Fingerprints: u.claim.Fingerprints,
 		Engine:       u.claim.Engine, Writer: d.Writer, Build: d.Build}
 	if c.State = u.result.State; c.State == nil && u.before != nil {

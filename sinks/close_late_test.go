@@ -146,7 +146,9 @@ func TestEachCertificateTellsWhatIsMissing(t *testing.T) {
 func (s *lateScene) forged(how func(v *verdict)) {
 	publish := s.closer.rules.publish
 	s.closer.rules.publish = func(ctx context.Context, u *unitClose) error {
-		how(u.verdict)
+		if !isStatus(u.unit) {
+			how(u.verdict)
+		}
 		return publish(ctx, u)
 	}
 }

@@ -58,10 +58,14 @@ func (p *pass) run(ctx context.Context, all []*standing) (again []schemas.Unit, 
 	if err := p.batch.Sort(ctx); err != nil {
 		return nil, err
 	}
-	var municipal []*standing
+	var municipal, statuses []*standing
 	blocked := map[schemas.Area]bool{}
 	for _, s := range all {
 		if p.units[s.unit] == nil {
+			continue
+		}
+		if isStatus(s.unit) {
+			statuses = append(statuses, s)
 			continue
 		}
 		if s.unit.Kommune != schemas.National {
@@ -77,6 +81,7 @@ func (p *pass) run(ctx context.Context, all []*standing) (again []schemas.Unit, 
 	}
 	municipal = p.unblocked(municipal, blocked)
 	each(p.turn.closer.deps.Workers, municipal, func(s *standing) { p.close(ctx, s) })
+	each(p.turn.closer.deps.Workers, statuses, func(s *standing) { p.close(ctx, s) })
 	return p.again, ctx.Err()
 }
 
@@ -229,7 +234,7 @@ func (p *pass) readSystem(ctx context.Context, system schemas.System) error {
 	for _, x := range all {
 		least, marks = min(least, x.accounts), append(marks, x.from, x.to, x.accounts)
 	}
-	accounts := p.accounts(system, least)
+	accounts := p.accounts(ctx, system, least)
 	marks = append(marks, accounts.Version)
 	slices.Sort(marks)
 	marks = slices.Compact(marks)
@@ -279,17 +284,18 @@ func (p *pass) viewsOf(s *standing) map[schemas.System]*View {
 	return views
 }
 
-// accounts gives the accounts to go on with: the closer's own, or new ones where those are past
-// the position.
-func (p *pass) accounts(system schemas.System, to int64) *Accounts {
+// accounts gives the accounts to go on with: the closer's own, or, where those are past the
+// position or there are none, those of a snapshot.
+func (p *pass) accounts(ctx context.Context, system schemas.System, to int64) *Accounts {
 	c := p.turn.closer
 	a := c.accounts[system]
 	switch {
 	case a == nil:
-		a = NewAccounts()
+		a = c.loadAccounts(ctx, p.turn.journals[system], system, to)
 		c.accounts[system] = a
+		c.saved[system] = savedAccounts{version: a.Version, at: p.turn.now}
 	case a.Version > to:
-		return NewAccounts()
+		return c.loadAccounts(ctx, p.turn.journals[system], system, to)
 	}
 	return a
 }

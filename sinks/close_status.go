@@ -38,7 +38,7 @@ func Status(ctx context.Context, tables store.Store, all *schemas.Agreements,
 	journal func(context.Context, schemas.System) (Events, error),
 	units []schemas.Unit) ([]UnitStatus, error) {
 	if len(units) == 0 {
-		units = all.Units()
+		units = all.Certified()
 	}
 	versions := map[schemas.System]int64{}
 	var out []UnitStatus
@@ -96,6 +96,9 @@ func (s *UnitStatus) describe(c *Certificate) {
 		if d.Current != nil {
 			s.Rows += d.Current.Rows
 		}
+	}
+	if c.Basis != nil {
+		s.Day = c.LeveranceDay() // its rows are of days, and it has no state of its own
 	}
 	for text, state := range c.Calendar {
 		day, err := schemas.ParseDay(text)

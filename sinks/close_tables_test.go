@@ -377,7 +377,7 @@ func TestStatus(t *testing.T) {
 	all := simAgreements()
 	before, err := Status(r.ctx, r.mem, all, JournalEvents(r.mem), nil)
 	require.NoError(t, err)
-	require.Len(t, before, 4)
+	require.Len(t, before, 6, "two areas and the status of each")
 	require.Nil(t, before[0].Certificate)
 	r.play(4)
 	r.w.append(simVendor, r.w.events(1)...)

@@ -47,6 +47,9 @@ type unitClose struct {
 }
 
 func (u *unitClose) run(ctx context.Context) (end, error) {
+	if isStatus(u.unit) {
+		return u.runStatus(ctx)
+	}
 	u.found = u.claim != nil
 	if err := u.pin(ctx); err != nil {
 		return endNothing, err
@@ -272,6 +275,9 @@ func adoptSame(ctx context.Context, u *unitClose, theirs *Claim) (bool, error) {
 	u.claim = theirs
 	if err := u.checkClaim(); err != nil {
 		return false, err
+	}
+	if isStatus(u.unit) {
+		return true, nil
 	}
 	return true, u.judge(ctx) // by their moment, not ours
 }

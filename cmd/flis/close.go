@@ -52,7 +52,7 @@ func (in *installation) units(kommune, area string) ([]schemas.Unit, error) {
 		}
 	}
 	var fit []schemas.Unit
-	for _, u := range in.agreements.Units() {
+	for _, u := range in.agreements.Certified() {
 		if (kommune == "" || string(u.Kommune) == kommune) && (area == "" || string(u.Area) == area) {
 			fit = append(fit, u)
 		}

@@ -165,10 +165,14 @@ func (in *installation) newFeed(
 	if _, err := cl.topics(ctx, in, s); err != nil {
 		return nil, err
 	}
+	return in.feedTo(publisher{kafka.NewProducer(cl.Client)}, key), nil
+}
+
+// feedTo is a feed that publishes to p, by the catalog's schemas; ids are the registry's.
+func (in *installation) feedTo(p streams.Producer, key []byte) *streams.Feed {
 	ids := map[string]uint32{}
 	return &streams.Feed{
-		Producer: publisher{kafka.NewProducer(cl.Client)},
-		Key:      key, Clock: in.clock,
+		Producer: p, Key: key, Clock: in.clock,
 		SchemaID: func(ctx context.Context, topic string) (uint32, error) {
 			if id, ok := ids[topic]; ok {
 				return id, nil
@@ -188,7 +192,7 @@ func (in *installation) newFeed(
 			}
 			return encodeEvent(sc, json)
 		},
-	}, nil
+	}
 }
 
 // encodeEvent is transforms.EncodeEvent as the feed wants it: the finding is the error.

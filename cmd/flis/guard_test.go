@@ -13,42 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// listeSchema and listeMapping are a vendor who sends whole lists, one record a grant: each names
-// its list and how many records the list has.
-const (
-	listeSchema = `{"type": "record", "name": "bevilling", "namespace": "dk.flis.raw.liste",
-  "doc": "A grant on a list of all that the municipality has.", "fields": [
-  {"name": "nr", "type": "string", "doc": "id of the grant"},
-  {"name": "kom", "type": "string", "doc": "municipality, four digits"},
-  {"name": "cpr", "type": "string", "doc": "personal number"},
-  {"name": "liste", "type": "string", "doc": "id of the list"},
-  {"name": "antal", "type": "int", "doc": "records of the list"},
-  {"name": "dag", "type": "string", "doc": "day of the list, yyyy-mm-dd"},
-  {"name": "fra", "type": "string", "doc": "first day, yyyy-mm-dd"}]}`
-	listeMapping = `system: liste
-event: bevilling
-kommune: {field: kom, form: KOM4}
-snapshot:
-  scope: {constant: alle}
-  absent: ended
-  fra: {field: dag, date: iso}
-  id: liste
-  count: antal
-  datasets: [aeldre.visiteret_tid]
-targets:
-  - dataset: aeldre.visiteret_tid
-    gyldig_fra: {field: fra, date: iso}
-    columns:
-      visitation_id: {field: nr, id: true}
-      cpr: {field: cpr, cpr: true}
-      paragraf: {constant: SEL-83-1-1}
-      ydelsesgruppe: {constant: personlig}
-      minutter_pr_uge: {constant: "60"}
-      leverandoertype: {constant: kommunal}
-      startdato: {field: fra, date: iso}
-`
-	liste0615 = "//liste/0615"
-)
+const liste0615 = "//liste/0615"
 
 // listeWorld is an installation with the system liste in its overlay.
 type listeWorld struct {
@@ -58,14 +23,12 @@ type listeWorld struct {
 
 func newListeWorld(t *testing.T) *listeWorld {
 	w := &listeWorld{badWorld: newBadWorld(t)}
+	require.NoError(t, os.CopyFS(filepath.Join(w.dir, "katalog"), os.DirFS("../../testdata/liste")))
 	for name, text := range map[string]string{
 		"flis.yaml": "dir: .\nagreements: aftaler.yaml\ncatalog: katalog\nkafka:\n  partitions: 1\n",
 		"aftaler.yaml": "format: 1\naftaler:\n  - {kommune: \"0615\", omraade: aeldre, system: liste, " +
 			"bevis: ingen, leverer: dagligt}\n",
-		"katalog/systems/liste/bevilling.avsc":  listeSchema,
-		"katalog/mappings/liste/bevilling.yaml": listeMapping,
 	} {
-		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(w.dir, name)), 0o700))
 		w.write(name, text)
 	}
 	return w

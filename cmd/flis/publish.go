@@ -78,7 +78,7 @@ func (in *installation) subscribed(kommune, area string) ([]schemas.Unit, error)
 	var all []schemas.Unit
 	for i, s := range in.cfg.Subscriptions {
 		found := false
-		for _, u := range in.agreements.Units() {
+		for _, u := range in.agreements.Certified() {
 			if string(u.Area) != s.Area || s.Kommune != everyKommune && string(u.Kommune) != s.Kommune {
 				continue
 			}

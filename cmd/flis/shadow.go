@@ -69,7 +69,9 @@ func (in *installation) closeShadow(ctx context.Context, s *shadow, units []sche
 			return 0, err
 		}
 		deps.Tables, deps.Agreements, deps.Progress = s.place, s.agreements, nil
-		deps.Guard = nil // nothing is delivered: a mass end is for flis diff to show, not to wait
+		deps.Datasets = maps.Clone(in.datasets)
+		delete(deps.Datasets, schemas.StatusDataset) // tells of what is delivered
+		deps.Guard = nil                             // nothing is delivered: a mass end is for flis diff to show, not to wait
 		deps.Engine, err = sinks.NewTables(sinks.TablesConfig{State: s.place, Delivered: s.place,
 			Datasets: in.datasets,
 			Dir:      filepath.Join(in.cfg.Dir, scratchName, "skygge-"+string(s.system))})

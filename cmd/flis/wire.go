@@ -266,9 +266,10 @@ func (in *installation) closeDeps() (sinks.Deps, error) {
 			"katalog":    in.catalog.Fingerprint(),
 			"kodelister": in.lists.Fingerprint(),
 		},
-		Writer: writerID(),
-		Build:  build(),
-		Guard:  in.cfg.guard(),
+		Writer:   writerID(),
+		Build:    build(),
+		Guard:    in.cfg.guard(),
+		Accounts: in.internal,
 	}, err
 }
 
@@ -283,6 +284,9 @@ func (in *installation) engine(state, delivered store.Store) (*sinks.Tables, err
 func (in *installation) closeProgress(p sinks.Progress) {
 	if p.Certificate == 0 && p.Rows > 0 && p.Rows%progressRows == 0 {
 		in.out.Printf("closing: %d journal rows read\n", p.Rows)
+	}
+	if p.Note != "" {
+		in.out.Printf("closing: %s\n", p.Note)
 	}
 }
 
