@@ -71,6 +71,8 @@ type Journal struct {
 	committing sync.Mutex // held over the append of an entry
 	mu         sync.Mutex // guards what follows
 	head       journalHead
+	rewritten  *journalCover    // what is known of made files; nil = not read yet
+	made       []*loadedFile    // read last by short scans, recentMade at most
 	batches    []*parquet.Batch // memory of entries that are done, spareMax of each at most
 	buffers    []*bytes.Buffer
 }
@@ -81,6 +83,8 @@ type journalHead struct {
 	hash      string // SHA-256 of the bytes of entry version; "" at -1
 	positions positions
 	replays   int64 // entries of replays followed since the journal was opened
+	removed   int64 // newest entry followed that takes files out; 0 = none
+	void      int64 // files first tried before this version may not be named any more
 }
 
 // entryLog is the part of delta.Log that the protocol rests on.
@@ -261,7 +265,11 @@ func (h journalHead) follow(c *delta.Commit, data []byte) (journalHead, error) {
 	if first && in.All == nil {
 		return h, fmt.Errorf("%w: entry %d does not name all streams", ErrDamaged, v)
 	}
-	next := journalHead{v, hashOf(data), maps.Clone(h.positions), h.replays}
+	next := journalHead{v, hashOf(data), maps.Clone(h.positions), h.replays, h.removed,
+		max(h.void, in.Void)}
+	if len(c.Removes) > 0 {
+		next.removed = v
+	}
 	if in.Kind == kindReplay {
 		next.replays++
 	}

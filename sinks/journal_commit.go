@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"regexp"
+	"time"
 
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/sinks/delta"
@@ -24,11 +25,18 @@ type journalRules struct {
 	admits func(try int, from, has int64) error
 	// all is where every stream stands after an entry.
 	all func(before positions, moved moves) positions
+	// named are the files as the entry at a version names them, or ErrLostRace.
+	named func(h journalHead, adds []delta.Add, version int64) ([]delta.Add, error)
+	// rewrites lets an entry that replaces files, made on the snapshot of a version, follow h.
+	rewrites func(h journalHead, base int64) error
+	// deletes lets a file go that an entry took out.
+	deletes func(r *SweepRules, kind string, entry int64, age time.Duration) bool
 }
 
 // protocol is the honest set: the only one outside tests.
 func protocol() journalRules {
-	return journalRules{follows: (*course).begin, admits: admitNext, all: carryOn}
+	return journalRules{follows: (*course).begin, admits: admitNext, all: carryOn,
+		named: nameFiles, rewrites: admitRewrite, deletes: (*SweepRules).past}
 }
 
 // admitNext upholds invariant 3: an entry may go on only from where the stream stands now, at the
@@ -121,22 +129,8 @@ func (e *Entry) write(ctx context.Context) ([]delta.Add, error) {
 func (e *Entry) writeFile(ctx context.Context, kind string, b *parquet.Batch) (delta.Add, error) {
 	buf := e.j.buffer()
 	defer e.j.giveBack(buf)
-	m, err := e.j.files.write(buf, b)
-	if err != nil {
-		return delta.Add{}, err
-	}
-	data := buf.Bytes()
-	name := fmt.Sprintf("%s-%s-%020d-%s.parquet", kind, e.writer, e.base.version+1,
-		m.SHA256[:hashPart])
-	if err := e.j.create(ctx, name, data, m.SHA256); err != nil {
-		return delta.Add{}, err
-	}
-	stats, err := delta.Stats(m, b.Fields)
-	if err != nil {
-		return delta.Add{}, err
-	}
-	return delta.Add{Path: name, Size: m.Bytes, DataChange: true, Stats: stats,
-		Partition: map[string]string{}, Tags: map[string]string{delta.TagSHA256: m.SHA256}}, nil
+	return e.j.putFile(ctx, buf, kind, e.writer, e.base.version+1, b,
+		func([]byte) error { return nil })
 }
 
 // create makes a file with a content name. A lost answer is resolved by reading back; a file that
@@ -196,12 +190,20 @@ func (j *Journal) append(ctx context.Context, in *entryInfo, adds []delta.Add) e
 // claim tries one number after the other until one is ours or a stream of ours has moved. Each
 // number lost is an entry that another writer made, so that all together always get on.
 func (j *Journal) claim(ctx context.Context, in *entryInfo, adds []delta.Add) (int64, error) {
+	return j.place(ctx, func(h journalHead, try int) (*delta.Commit, error) {
+		return j.next(h, try, in, adds)
+	})
+}
+
+// place is claim of whatever make gives for a head; its error ends it.
+func (j *Journal) place(ctx context.Context,
+	make func(h journalHead, try int) (*delta.Commit, error)) (int64, error) {
 	j.committing.Lock()
 	defer j.committing.Unlock()
 	for try := 0; ; try++ {
 		h := j.known()
 		v := h.version + 1
-		c, err := j.next(h, try, in, adds)
+		c, err := make(h, try)
 		if err != nil {
 			return v, err
 		}
@@ -240,14 +242,18 @@ func (j *Journal) next(h journalHead, try int, in *entryInfo,
 		}
 		txns[string(s)] = m.Next
 	}
+	v := h.version + 1
+	adds, err := j.rules.named(h, adds, v)
+	if err != nil {
+		return nil, err
+	}
 	c := &delta.Commit{Txns: txns, Adds: adds}
-	if v := h.version + 1; v%j.every == 0 {
+	if v%j.every == 0 {
 		at.All = j.rules.all(h.positions, at.Moved)
 		if v == 0 {
 			c.Metadata = j.metadata()
 		}
 	}
-	var err error
 	c.Info, err = at.commitInfo()
 	return c, err
 }

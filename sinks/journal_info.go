@@ -10,11 +10,12 @@ import (
 
 // journalFormat is the greatest number that an entry may have; docs/decisions/0002-journal.md says
 // what each stands for. An entry has the least that fits: a program that knows no generations must
-// not read one of a replay.
+// not read one of a replay, one that knows no upkeep must not write behind a sweep.
 const (
-	journalFormat = formatReplay
+	journalFormat = formatUpkeep
 	formatData    = 1
 	formatReplay  = 2
+	formatUpkeep  = 3
 )
 
 // positions is where each stream stands; moves is how an entry takes them there.
@@ -29,6 +30,10 @@ const (
 	kindGap  = "gap"
 	// kindReplay moves no stream: it holds later generations of records that are there
 	kindReplay = "genafledning"
+	// they move no stream and hold no rows of their own (docs/decisions/0009-journalens-liv.md)
+	kindCompact = "compact"
+	kindExpire  = "expire"
+	kindSweep   = "sweep"
 )
 
 // entryInfo is the commitInfo of an entry.
@@ -50,11 +55,19 @@ type entryInfo struct {
 	// of a gap, or of records that stay parked: why, and who accepted it
 	Reason string      `json:"reason,omitempty"`
 	Replay *replayInfo `json:"genafledning,omitempty"`
+
+	// Before, of an entry that takes files out, is the one that last did; 0 = none.
+	Before int64 `json:"before,omitempty"`
+	// Void, of a sweep: no later entry names a file that was first tried before that version.
+	Void int64 `json:"void,omitempty"`
 }
 
 func (in *entryInfo) format() int64 {
-	if in.Kind == kindReplay {
+	switch in.Kind {
+	case kindReplay:
 		return formatReplay
+	case kindCompact, kindExpire, kindSweep:
+		return formatUpkeep
 	}
 	return formatData
 }

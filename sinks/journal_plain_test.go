@@ -8,11 +8,12 @@ import (
 	"github.com/flis-dk/flis/sinks/parquet"
 )
 
-// plainFormat is a file format for the simulation: each value as null flag, length, bytes.
+// plainFormat is a file format for the simulation: the number of columns, then each value as null
+// flag, length, bytes.
 func plainFormat() fileFormat { return fileFormat{write: writePlain, scan: scanPlain} }
 
 func writePlain(w io.Writer, b *parquet.Batch) (*parquet.Meta, error) {
-	var out []byte
+	out := []byte{byte(len(b.Fields))}
 	for i := range b.Len() {
 		for k, f := range b.Fields {
 			v := b.Vectors[k]
@@ -48,8 +49,9 @@ func scanPlain(
 	for i, f := range fields {
 		to[f.Name] = out.Vectors[i]
 	}
-	sink := parquet.NewBatch(fieldsOf(journalColumns()))
-	for in := bytes.NewReader(data); in.Len() > 0; {
+	all := append(fieldsOf(journalColumns()), placeFields()...)
+	sink := parquet.NewBatch(all[:data[0]])
+	for in := bytes.NewReader(data[1:]); in.Len() > 0; {
 		for i, f := range sink.Fields {
 			v, ok := to[f.Name]
 			if !ok {
@@ -57,6 +59,11 @@ func scanPlain(
 			}
 			if err := readPlain(in, f, v); err != nil {
 				return err
+			}
+		}
+		for _, f := range all[data[0]:] {
+			if v, ok := to[f.Name]; ok {
+				v.AppendNull()
 			}
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/flis-dk/flis/schemas"
 	"github.com/flis-dk/flis/sinks/delta"
@@ -38,21 +37,36 @@ func (w *Want) takes(r *schemas.Row) bool {
 
 // Scan hands fn each row of the entries in (from, to], in the order in which they were written:
 // entry, then raw records before events, then as added. A file is read whole, its SHA-256
-// compared, and only then opened (invariant 7; ErrDamaged): memory is that of one file. The row
-// is valid until fn returns: CloneRow keeps it; its strings may be kept as they are. An error of
-// fn ends the scan and is returned as it is.
+// compared, and only then opened (invariant 7; ErrDamaged): memory is that of one file of a kind.
+// The row is valid until fn returns: CloneRow keeps it; its strings may be kept as they are. An
+// error of fn ends the scan and is returned as it is.
 func (j *Journal) Scan(ctx context.Context, from, to int64, want Want,
 	fn func(*schemas.Row) error) error {
+	return j.ScanEntries(ctx, from, to, want, func(_ int64, r *schemas.Row) error { return fn(r) })
+}
+
+// coverFrom is the length of a scan from which the journal's snapshot is read first, to take
+// made files instead of many small ones.
+const coverFrom = 100
+
+// ScanEntries is Scan that also tells the entry of each row.
+func (j *Journal) ScanEntries(ctx context.Context, from, to int64, want Want,
+	fn func(entry int64, r *schemas.Row) error) error {
 	s := j.scanner(want)
+	s.short = to-from < coverFrom
+	var err error
+	if s.short {
+		s.cover = j.knownCover()
+	} else if s.cover, err = j.cover(ctx, false); err != nil {
+		return fmt.Errorf("scan journal %s: %w", j.system, err)
+	}
 	for v := from + 1; v <= to; v++ {
-		c, _, err := j.log.Entry(ctx, v)
+		err := s.entry(ctx, v, func(r *schemas.Row) error { return fn(v, r) })
+		var st scanStopped
+		if errors.As(err, &st) {
+			return st.err
+		}
 		if err != nil {
-			return fmt.Errorf("scan journal %s: read entry %d: %w", j.system, v, err)
-		}
-		if _, err := readInfo(c.Info); err != nil {
-			return fmt.Errorf("scan journal %s: read entry %d: %w", j.system, v, err)
-		}
-		if err := s.entry(ctx, c, fn); err != nil {
 			return err
 		}
 	}
@@ -74,28 +88,15 @@ type journalScanner struct {
 	fields []parquet.Field
 	un     *rowUnpacker
 	buf    []byte
+	cover  *journalCover          // nil = not looked for yet
+	loaded map[string]*loadedFile // by kind; of a scan that is not short
+	short  bool
 }
 
 func (j *Journal) scanner(want Want) *journalScanner {
 	cols := columnsOf(&want)
-	return &journalScanner{j: j, want: want, fields: fieldsOf(cols), un: newRowUnpacker(cols)}
-}
-
-// entry passes over files that only move rows (compaction): their rows were read in their own
-// entry.
-func (s *journalScanner) entry(ctx context.Context, c *delta.Commit,
-	fn func(*schemas.Row) error) error {
-	for i := range c.Adds {
-		a := &c.Adds[i]
-		raw := strings.HasPrefix(a.Path, filesRaw+"-")
-		if !a.DataChange || raw && !s.want.Raw || !raw && !s.want.Events {
-			continue
-		}
-		if err := s.file(ctx, a, fn); err != nil {
-			return err
-		}
-	}
-	return nil
+	return &journalScanner{j: j, want: want, fields: fieldsOf(cols),
+		un: newRowUnpacker(cols), loaded: map[string]*loadedFile{}}
 }
 
 // scanStopped carries an error of fn past the layers that would wrap it.
@@ -103,7 +104,7 @@ type scanStopped struct{ err error }
 
 func (s scanStopped) Error() string { return s.err.Error() }
 
-// file reads one file; errors of fn come back unwrapped.
+// file reads one file; an error of fn comes back as scanStopped.
 func (s *journalScanner) file(ctx context.Context, a *delta.Add,
 	fn func(*schemas.Row) error) error {
 	data, err := s.read(ctx, a)
@@ -124,7 +125,7 @@ func (s *journalScanner) file(ctx context.Context, a *delta.Add,
 	})
 	var st scanStopped
 	if errors.As(err, &st) {
-		return st.err
+		return st
 	}
 	if err != nil {
 		return fmt.Errorf("scan journal %s: file %s: %w", s.j.system, a.Path, err)

@@ -336,10 +336,10 @@ func TestJournalWant(t *testing.T) {
 func TestJournalNewerFormat(t *testing.T) {
 	st := store.NewMemory()
 	commit(t, openTest(t, st), "w", record(testStream, 0, 0)...)
-	edit(t, st, entryKey(0), `"format":1`, `"format":3`)
+	edit(t, st, entryKey(0), `"format":1`, `"format":4`)
 	_, err := OpenJournal(context.Background(), st, "cura")
 	require.ErrorIs(t, err, ErrFormat)
-	require.ErrorContains(t, err, "the journal has format 3, this program reads up to 2")
+	require.ErrorContains(t, err, "the journal has format 4, this program reads up to 3")
 }
 
 func TestJournalInfoRefuses(t *testing.T) {

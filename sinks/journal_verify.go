@@ -57,7 +57,7 @@ func VerifyJournal(ctx context.Context, st store.Store, system schemas.System,
 func (j *Journal) Verify(ctx context.Context,
 	progress func(*JournalAudit)) (*JournalAudit, error) {
 	v := &journalVerifier{j: j, a: &JournalAudit{System: j.system},
-		scan: j.scanner(Want{Events: true, Raw: true}),
+		scan: j.scanner(Want{Events: true, Raw: true, Payload: true}),
 		h:    journalHead{version: -1, positions: positions{}}}
 	if err := v.all(ctx, progress); err != nil {
 		return v.a, fmt.Errorf("verify journal %s: %w", j.system, err)
@@ -68,6 +68,9 @@ func (j *Journal) Verify(ctx context.Context,
 func (v *journalVerifier) all(ctx context.Context, progress func(*JournalAudit)) error {
 	newest, err := v.newest(ctx)
 	if err != nil {
+		return err
+	}
+	if err := v.made(ctx); err != nil {
 		return err
 	}
 	for n := int64(0); n <= newest; n++ {
@@ -123,6 +126,7 @@ type journalVerifier struct {
 	a    *JournalAudit
 	h    journalHead
 	scan *journalScanner
+	seen map[string]bool // made files that were counted
 }
 
 func (v *journalVerifier) problem(format string, args ...any) {
@@ -199,22 +203,8 @@ func (v *journalVerifier) positions(c *delta.Commit, in *entryInfo) {
 // files reads the entry's files and counts their rows again.
 func (v *journalVerifier) files(ctx context.Context, c *delta.Commit, in *entryInfo) {
 	k := newEntryRecount(in)
-	for i := range c.Adds {
-		a := &c.Adds[i]
-		err := v.scan.file(ctx, a, func(r *schemas.Row) error {
-			if in.Replay != nil {
-				k.again(r, v.h.positions)
-				return nil
-			}
-			return k.row(r)
-		})
-		if err != nil {
-			v.problem("file %s: %s", a.Path, plainText(err))
-			k.incomplete = true
-			continue
-		}
-		v.a.Files++
-		v.a.Bytes += a.Size
+	for _, kind := range v.scan.want.kinds() {
+		v.kind(ctx, kind, c, k)
 	}
 	v.a.Records += k.records
 	v.a.Events += k.events

@@ -38,6 +38,8 @@ type config struct {
 		Percent int64 `yaml:"percent" mapstructure:"percent"`
 		Rows    int64 `yaml:"rows" mapstructure:"rows"`
 	} `yaml:"guard" mapstructure:"guard"`
+	// days that raw values are kept in the journals; 0 = for ever
+	RawDays int `yaml:"raa_opbevaring" mapstructure:"raa_opbevaring"`
 	// who has a curated topic; units that are in no entry have none
 	Subscriptions []subscription `yaml:"abonnementer" mapstructure:"abonnementer"`
 	CPR           struct {
@@ -64,6 +66,7 @@ var configKeys = []string{
 	"key",
 	"guard.percent",
 	"guard.rows",
+	"raa_opbevaring",
 }
 
 func configFlags(flags *pflag.FlagSet) {
@@ -82,6 +85,7 @@ func loadConfig(flags *pflag.FlagSet) (*config, error) {
 	v.SetDefault("kafka.partitions", 4)
 	v.SetDefault("kafka.group", "flis")
 	v.SetDefault("kafka.patience", "30s")
+	v.SetDefault("raa_opbevaring", rawDays)
 	v.SetDefault("guard.percent", guardPercent)
 	v.SetDefault("guard.rows", guardRows)
 	file, err := configFile(flags)
@@ -204,6 +208,10 @@ func (c *config) resolve(file string, dirByFlag bool) error {
 		return usage("load configuration: guard in flis.yaml: percent %d, rows %d: want 0 to 100, and "+
 			"at least 1", g.Percent, g.Rows)
 	}
+	if c.RawDays != 0 && c.RawDays < rawDaysLeast {
+		return usage("load configuration: raa_opbevaring is %d: want days, at least %d, or 0 for ever",
+			c.RawDays, rawDaysLeast)
+	}
 	for task, l := range c.CPR.Layouts {
 		if _, err := cpr.ParseLayout(l); err != nil {
 			return usage("load configuration: cpr.layouts of %q: %w", task, err)
@@ -225,6 +233,13 @@ func (c *config) guard() *sinks.Guard {
 	}
 	return &sinks.Guard{Percent: c.Guard.Percent, Rows: c.Guard.Rows}
 }
+
+// How long raw values are kept unless the configuration says otherwise, and the least that it may
+// say: a month that is closed, with its corrections, can be replayed.
+const (
+	rawDays      = 400
+	rawDaysLeast = 62
+)
 
 // patience is how long a broker may be away; resolve has checked it.
 func (c *config) patience() time.Duration {

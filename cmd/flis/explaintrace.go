@@ -99,25 +99,23 @@ func (t *trace) journal(ctx context.Context, j *sinks.Journal, ds schemas.Datase
 	key string) error {
 	only := []schemas.DatasetName{ds}
 	scopes := map[string]bool{}
-	for v := range j.Version() + 1 {
-		want := sinks.Want{Events: true, Payload: true, Datasets: only}
-		err := j.Scan(ctx, v-1, v, want, func(r *schemas.Row) error {
-			if r.Key != key || r.Dataset != ds || r.OfSnapshot() || !t.ours(r) {
-				return nil
-			}
-			if len(t.statements) == traceMax {
-				return errTraceMax
-			}
-			t.statements = append(t.statements, &statement{Row: sinks.CloneRow(r), entry: v})
-			t.records[placeOf(r)] = nil
-			if r.Scope != "" {
-				scopes[r.Scope] = true
-			}
+	want := sinks.Want{Events: true, Payload: true, Datasets: only}
+	err := j.ScanEntries(ctx, -1, j.Version(), want, func(v int64, r *schemas.Row) error {
+		if r.Key != key || r.Dataset != ds || r.OfSnapshot() || !t.ours(r) {
 			return nil
-		})
-		if err != nil {
-			return err
 		}
+		if len(t.statements) == traceMax {
+			return errTraceMax
+		}
+		t.statements = append(t.statements, &statement{Row: sinks.CloneRow(r), entry: v})
+		t.records[placeOf(r)] = nil
+		if r.Scope != "" {
+			scopes[r.Scope] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return j.Scan(ctx, -1, j.Version(), sinks.Want{Events: true, Raw: true, Datasets: only},
 		func(r *schemas.Row) error {

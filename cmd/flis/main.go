@@ -129,6 +129,7 @@ Exit codes: 0 done, 1 the world is wrong, 2 usage, 3 bad records found, 4 differ
 		parkedCommand(),
 		replayCommand(),
 		statusCommand(),
+		journalCommand(),
 		approveCommand(),
 		auditCommand(),
 		codesCommand(),

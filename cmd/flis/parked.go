@@ -356,21 +356,19 @@ func replayedRows(
 // entryOf is the journal entry that holds a record, -1 = none.
 func entryOf(ctx context.Context, j *sinks.Journal, fits func(*schemas.Row) bool) (int64, error) {
 	found := errors.New("found")
-	for v := range j.Version() + 1 {
-		err := j.Scan(ctx, v-1, v, sinks.Want{Raw: true}, func(r *schemas.Row) error {
+	entry := int64(-1)
+	err := j.ScanEntries(ctx, -1, j.Version(), sinks.Want{Raw: true},
+		func(v int64, r *schemas.Row) error {
 			if fits(r) {
+				entry = v
 				return found
 			}
 			return nil
 		})
-		if errors.Is(err, found) {
-			return v, nil
-		}
-		if err != nil {
-			return -1, err
-		}
+	if errors.Is(err, found) {
+		err = nil
 	}
-	return -1, nil
+	return entry, err
 }
 
 // printParked prints ordinal 0, which is rows[0], with the findings of the parts that follow.

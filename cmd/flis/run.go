@@ -107,6 +107,7 @@ func (in *installation) runOn(ctx context.Context, cl *cluster) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	done := make(chan error, 3)
+	go in.upkeepOn(ctx)
 	go func() { done <- in.normaliseAll(ctx, cl, false) }()
 	go func() { done <- in.closeOn(ctx, nil) }()
 	go func() { done <- in.publishOn(ctx, cl) }()
