@@ -23,6 +23,7 @@ const codeQ = "system;liste;kode;standard;gyldig_fra;gyldig_til;kilde\n" +
 // TestBreakerStopsOneStream: a first mapping that parks everything stops its stream before anything
 // of it is written, over restarts; the other streams, and the close, go on. Mended, all is there.
 func TestBreakerStopsOneStream(t *testing.T) {
+	t.Parallel()
 	w := newReplayWorld(t)
 	bolig := w.event("b-1", "bolig", map[string]any{"BOLID": "7", "KOMNR": "615", "CPRNR": anna,
 		"TYPE": 1, "VISDATO": "10-01-2026", "INDDATO": "01-02-2026", "STATUS": "A"})
@@ -43,6 +44,7 @@ func TestBreakerStopsOneStream(t *testing.T) {
 
 // TestBreakerAccepted: the records are bad and not our change; a person says so, once.
 func TestBreakerAccepted(t *testing.T) {
+	t.Parallel()
 	w := newReplayWorld(t)
 	w.flis(0, "feed", "vitae", w.write("a.jsonl", w.badCodes(250)))
 	w.flis(1, "run", "--once")

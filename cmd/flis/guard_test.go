@@ -77,6 +77,7 @@ var digestLine = regexp.MustCompile(`--digest ([0-9a-f]{12})`)
 // TestListsGuardThemselves: a list of which a part is missing has no effect and is named; one that
 // is whole and ends most of a table waits, is shown without keys, and goes on when it is approved.
 func TestListsGuardThemselves(t *testing.T) {
+	t.Parallel()
 	w := newListeWorld(t)
 	w.list("a", 150, 1, 150)
 	w.run()
@@ -170,6 +171,7 @@ func (w *listeWorld) refusals(digest string) {
 
 // TestMendedListEndsTheWait: the vendor sends the whole list; nothing waits, and nothing ended.
 func TestMendedListEndsTheWait(t *testing.T) {
+	t.Parallel()
 	w := newListeWorld(t)
 	w.list("a", 150, 1, 150)
 	w.run()
@@ -195,6 +197,7 @@ func TestMendedListEndsTheWait(t *testing.T) {
 
 // TestGuardLimits: the limits are the installation's; ones that cannot be are refused.
 func TestGuardLimits(t *testing.T) {
+	t.Parallel()
 	w := newListeWorld(t)
 	const plain = "dir: .\nagreements: aftaler.yaml\ncatalog: katalog\nkafka:\n  partitions: 1\n"
 	for _, bad := range []string{"percent: -1", "percent: 101", "rows: 0", "rows: mange", "antal: 3"} {

@@ -101,6 +101,7 @@ func (w *replayWorld) certificate() string {
 
 // TestReplayOfAnotherMapping: a column, the keys, and rows that go; what was delivered is kept.
 func TestReplayOfAnotherMapping(t *testing.T) {
+	t.Parallel()
 	w := newReplayWorld(t)
 	w.take(w.visitation("1", nil), w.visitation("2", map[string]any{"MIN_MA": 10}), w.seal(2))
 	day := w.day.String()
@@ -154,6 +155,7 @@ func TestReplayOfAnotherMapping(t *testing.T) {
 
 // TestParkedReplay: a code that our list lacked. The day that waited is revised and whole.
 func TestParkedReplay(t *testing.T) {
+	t.Parallel()
 	w := newReplayWorld(t)
 	w.take(w.visitation("1", nil), w.visitation("2", map[string]any{"LEVTYPE": "Q"}),
 		w.event("e-3", "visitation", mixed(vitaeVisitation(nil), map[string]any{"STARTDATO": "x"})),
@@ -183,6 +185,7 @@ func TestParkedReplay(t *testing.T) {
 // TestReplayOfSnapshots: CPR's blocks are snapshots that reach every municipality. A mapping of ours
 // forgot them for addresses; mended and replayed, all is as if it had been right from the first.
 func TestReplayOfSnapshots(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join("..", "..", "transforms", "mappings", "cpr", "person.yaml")
 	right, err := os.ReadFile(file)
 	require.NoError(t, err)
