@@ -2,6 +2,7 @@ package fold_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/flis-dk/flis/schemas"
@@ -231,6 +232,27 @@ func TestSameIDOtherContent(t *testing.T) {
 		fold.Key(schemas.State, []schemas.Row{member}, []schemas.Row{snapshot(1, 7), snapshot(2, 8)}),
 		"the second lacks the key",
 	)
+}
+
+// TestSentAgainUnderAnotherMapping: the second record of an event counts as the first, whatever a
+// mapping that has changed meanwhile makes of it, and in whatever order they came.
+func TestSentAgainUnderAnotherMapping(t *testing.T) {
+	ended, member := lookAt(1, "S", "", 0), inScope("S", upsertOf(1, 0, 9, "a"))
+	ended.From = 9
+	gone, again := lookAt(2, "S", "", 0), inScope("S", upsertOf(2, 3, 9, "b"))
+	other := inScope("S", say(0, up, 0, 5, "o"))
+	for _, r := range []*schemas.Row{&ended, &member, &gone, &again} {
+		r.EventID, r.Digest = "e", 7
+	}
+	for _, late := range []bool{false, true} {
+		statements, snapshots := rows{other, member, again}, rows{ended, gone}
+		if late {
+			slices.Reverse(statements)
+			slices.Reverse(snapshots)
+		}
+		got := fold.Key(schemas.State, statements, snapshots)
+		require.Equal(t, []string{"[0,9) a of s/1/2"}, lines(got))
+	}
 }
 
 // TestBackgroundSaidFirst: what a background said first is merely said again by another; the

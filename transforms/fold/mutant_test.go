@@ -59,7 +59,21 @@ var mutants = map[string]func(set) []string{
 		return out
 	},
 	"repetition counts anew": changed(func(r *schemas.Row) { r.EventID += string(rune(r.Offset)) }),
-	"generation ignored":     changed(func(r *schemas.Row) { r.Generation = 0 }),
+	"both copies count": changed(func(r *schemas.Row) {
+		if r.Offset >= 100 {
+			r.Digest++
+		}
+	}),
+	"the last copy counts": func(s set) []string {
+		rows := slices.DeleteFunc(slices.Clone(s.rows), func(r schemas.Row) bool {
+			return r.Generation == 0 && slices.ContainsFunc(s.rows, func(o schemas.Row) bool {
+				return o.EventID == r.EventID && recordOf(&o) > recordOf(&r)
+			})
+		})
+		m := set{s.kind, rows}
+		return lines(fold.Key(s.kind, m.statements(), m.snapshots(true)))
+	},
+	"generation ignored": changed(func(r *schemas.Row) { r.Generation = 0 }),
 	"withdrawn key kept": func(s set) []string {
 		rows := slices.DeleteFunc(slices.Clone(s.rows), func(r schemas.Row) bool {
 			return r.Op == schemas.OpWithdrawn
