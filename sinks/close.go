@@ -54,7 +54,8 @@ type FoldInput struct {
 	Before     *Certificate        // tables and close state to go on from; nil = none
 	National   *Certificate        // whose close state holds the national rows; nil = none
 	// Earlier is the national certificate before National, if Batch holds every national row between
-	// the two: what is looked up is then looked up there. Moved says so; nil and Moved = there was none.
+	// the two: what is looked up is then looked up there. Moved says so; nil and Moved = there was
+	// none.
 	Earlier  *Certificate
 	Moved    bool
 	Guard    *Guard      // which ends of open rows are to be told; nil = none

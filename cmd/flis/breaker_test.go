@@ -61,7 +61,11 @@ func TestBreakerAccepted(t *testing.T) {
 	says(t, out, "accepteret → parkeret  310 records",
 		"310 records would be parked, now it is 0 of the 310 judged", "--accept-parked")
 	require.Len(t, w.rows(), 250, "our own bad change stops itself")
-	w.flis(0, "replay", "vitae", "--accept-parked", "a test")
+	says(t, w.flis(0, "replay", "vitae", "--accept-parked", "a test"), "waits 0615/aeldre")
+	require.Len(t, w.rows(), 250, "that the records may be parked does not yet end their rows")
+	digest := digestLine.FindStringSubmatch(w.flis(0, "approve", "0615", "aeldre"))[1]
+	w.flis(0, "approve", "0615", "aeldre", "--digest", digest, "--by", "Inge", "--reason", "a test")
+	w.run()
 	require.Empty(t, w.rows())
 	says(t, w.flis(0, "parked", "list"), "310 records parked")
 	says(t, w.flis(0, "parked", "show", "vitae", "raw.vitae.visitation.v1/0/7"), "CODE  LEVTYPE",

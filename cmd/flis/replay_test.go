@@ -118,7 +118,7 @@ func TestReplayOfAnotherMapping(t *testing.T) {
 	says(t, w.flis(0, "replay", "vitae", "--from", (w.day+1).String(), "--dry-run"),
 		"0 records judged")
 
-	says(t, w.flis(0, "replay", "vitae"), "generation 1 of 2 records is written", "closed 1 units")
+	says(t, w.flis(0, "replay", "vitae"), "generation 1 of 2 records is written", "closed 2 units")
 	require.Equal(t, map[string]string{"vitae:1": "135.0000", "vitae:2": "95.0000"}, w.rows())
 	require.Equal(t, map[string]string{"vitae:1": "105.0000", "vitae:2": "85.0000"},
 		w.rows("--known-at", day))

@@ -100,7 +100,12 @@ func (s *wholeSim) mistakenCodes(cfg *config) error {
 }
 
 // simulateWhole runs one seed.
-func simulateWhole(ctx context.Context, dir string, seed uint64, m wholeMistake) (*wholeSim, error) {
+func simulateWhole(
+	ctx context.Context,
+	dir string,
+	seed uint64,
+	m wholeMistake,
+) (*wholeSim, error) {
 	s, err := newWholeSim(ctx, dir, seed, m)
 	if err != nil {
 		return nil, err
