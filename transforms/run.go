@@ -474,12 +474,15 @@ func (v *verdict) keyed(d *dataset, row *schemas.Row) bool {
 }
 
 // replace puts the row that empties the key's timeline before the upsert at index i, once per key:
-// a second one would hide what the first upsert of the same record said.
+// a second one would hide what the first upsert of the same record said. It is background only
+// where all that the record says of the key is.
 func (v *verdict) replace(i int) {
 	up := v.rows[i]
 	for j := v.first + 1; j < i; j++ {
 		x := &v.rows[j]
-		if x.Op == schemas.OpReplace && x.Dataset == up.Dataset && x.Key == up.Key {
+		if x.Op == schemas.OpReplace && x.Dataset == up.Dataset && x.Key == up.Key &&
+			x.Kommune == up.Kommune {
+			x.Background = x.Background && up.Background
 			return
 		}
 	}

@@ -82,6 +82,19 @@ var keyCases = map[string]struct {
 	"a replace that says the same": {
 		rows{say(1, up, 5, 9, "b"), say(2, anew, 0, 0, ""), upsertOf(2, 5, 9, "b")}, nil,
 		[]string{"[5,9) b of s/1/1"}},
+	"a replace in the background delivers its row": {
+		rows{behind(say(1, anew, 0, 0, "")), behind(upsertOf(1, 5, 9, "b"))}, nil,
+		[]string{"[5,9) b of s/1/2"}},
+	"a replace in the background takes nothing back": {
+		rows{say(1, up, 0, 7, "a"), behind(say(2, anew, 0, 0, "")), behind(upsertOf(2, 5, 9, "b"))},
+		nil, []string{"[0,7) a of s/1/1", "[7,9) b of s/2/2"}},
+	"of two in the background the first is the whole": {
+		rows{behind(say(1, anew, 0, 0, "")), behind(upsertOf(1, 5, 9, "a")),
+			behind(say(2, anew, 0, 0, "")), behind(upsertOf(2, 0, 12, "b"))},
+		nil, []string{"[5,9) a of s/1/2"}},
+	"a replace keeps its own background": {
+		rows{say(1, up, 0, 9, "a"), say(2, anew, 0, 0, ""), behind(upsertOf(2, 5, 9, "b"))}, nil,
+		[]string{"[5,9) b of s/2/2"}},
 	"a snapshot takes back its own scope only": {
 		rows{inScope("S", say(1, up, 0, 5, "a")), inScope("T", say(2, up, 5, 9, "b"))},
 		rows{lookAt(3, "S", "", 0)}, []string{"[5,9) b of s/2/1"}},

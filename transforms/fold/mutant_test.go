@@ -82,6 +82,11 @@ var mutants = map[string]func(set) []string{
 		return lines(fold.Key(s.kind, kept.statements(), kept.snapshots(true)))
 	},
 	"the first generation stays": changed(func(r *schemas.Row) { r.Generation = 2 - r.Generation }),
+	"a replace hides its own background": changed(func(r *schemas.Row) {
+		if r.Op == schemas.OpReplace {
+			r.Scope += "?" // so that it is of another batch than the rows of its record
+		}
+	}),
 	"a replace forgets what was": func(s set) []string {
 		rows := slices.DeleteFunc(
 			s.statements(),

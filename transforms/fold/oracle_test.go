@@ -1,6 +1,7 @@
 package fold_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -125,16 +126,31 @@ func (o *oracle) winner(d schemas.Day) *schemas.Row {
 	for _, r := range o.statements {
 		switch {
 		case !o.covers(r, d) || o.takenBack(r, d):
+		case r.Background && r.Op == schemas.OpReplace && !o.lacks(r, false, d):
 		case r.Background && back == nil:
 			back = r
 		case !r.Background:
 			front = r
 		}
 	}
-	if front != nil {
-		return front
+	switch {
+	case front == nil:
+		return back
+	case front.Op == schemas.OpReplace:
+		return cmp.Or(o.behind(front, d), front)
 	}
-	return back
+	return front
+}
+
+// behind is the first that a replace's own record says in the background of the day.
+func (o *oracle) behind(s *schemas.Row, d schemas.Day) *schemas.Row {
+	for _, m := range o.statements {
+		if m.Background && m.Op != schemas.OpReplace && ofOneBatch(s, m) && o.before(s, m) &&
+			o.covers(m, d) && !o.takenBack(m, d) {
+			return m
+		}
+	}
+	return nil
 }
 
 // lacks says whether no member of the snapshot's or replace's own batch speaks of the day after it.
@@ -353,7 +369,7 @@ func drawRecord(t *rapid.T, n int) []schemas.Row {
 	}
 	switch head := small("head", 5); {
 	case head == 0:
-		base.Op = schemas.OpReplace
+		base.Op, base.Background = schemas.OpReplace, small("behind", 1) == 0
 		add(base)
 	case head <= 2 && base.Scope != "":
 		base.Op = schemas.OpSnapshot
