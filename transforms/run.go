@@ -186,7 +186,7 @@ func (v *verdict) snapshot(s *snapshot) {
 	}
 	row.Scope = string(scope.Bytes)
 	if s.array < 0 {
-		v.scope = row.Scope
+		v.scope, v.oneOf = row.Scope, row.Snapshot
 	}
 	v.snapshots(s, row)
 }
@@ -329,7 +329,7 @@ func (v *verdict) target(t *target) {
 		return
 	}
 	if t.scoped {
-		row.Scope = v.scope
+		row.Scope, row.Snapshot = v.scope, v.oneOf
 	}
 	if t.scope != nil {
 		row.Scope = string(m.eval(t.scope, schemas.Open).Bytes)

@@ -30,6 +30,11 @@ func inScope(scope string, r schemas.Row) schemas.Row {
 	return r
 }
 
+func ofList(id string, r schemas.Row) schemas.Row {
+	r.Snapshot = id
+	return r
+}
+
 func behind(r schemas.Row) schemas.Row {
 	r.Background = true
 	return r
@@ -104,6 +109,14 @@ var keyCases = map[string]struct {
 	"a daily snapshot changes nothing": {
 		rows{inScope("S", say(1, up, 0, 5, "a")), inScope("S", say(2, up, 0, 5, "a"))},
 		rows{lookAt(1, "S", "", 0), lookAt(2, "S", "", 0)}, []string{"[0,5) a of s/1/1"}},
+	"a snapshot over two records that says the same changes nothing": {
+		rows{inScope("S", say(1, up, 0, 5, "a")), ofList("y", inScope("S", say(4, up, 0, 5, "a")))},
+		rows{lookAt(2, "S", "y", 2), lookAt(4, "S", "y", 2)}, []string{"[0,5) a of s/1/1"}},
+	"a snapshot over two records takes back what was said before its first": {
+		rows{inScope("S", say(1, up, 0, 5, "a")), inScope("S", say(3, up, 5, 9, "b")),
+			ofList("y", inScope("S", say(4, up, 9, 12, "c")))},
+		rows{lookAt(2, "S", "y", 2), lookAt(4, "S", "y", 2)},
+		[]string{"[5,9) b of s/3/1", "[9,12) c of s/4/1"}},
 	"a snapshot that lacks it breaks the run": {
 		rows{inScope("S", say(1, up, 0, 5, "a")), inScope("S", say(3, up, 0, 5, "a"))},
 		rows{lookAt(1, "S", "", 0), lookAt(2, "S", "", 0), lookAt(3, "S", "", 0)},
