@@ -80,9 +80,12 @@ func TestListSaidAgainChangesNothing(t *testing.T) {
 	w := newListeWorld(t)
 	mapping, err := os.ReadFile("../../testdata/liste/mappings/liste/bevilling.yaml")
 	require.NoError(t, err)
-	w.write("katalog/mappings/liste/bevilling.yaml", strings.NewReplacer("absent: ended", "absent: gone",
-		"  fra: {field: dag, date: iso}\n  id", "  id", "snapshot:", "unused: [dag]\nsnapshot:").
-		Replace(string(mapping)))
+	w.write(
+		"katalog/mappings/liste/bevilling.yaml",
+		strings.NewReplacer("absent: ended", "absent: gone",
+			"  fra: {field: dag, date: iso}\n  id", "  id", "snapshot:", "unused: [dag]\nsnapshot:").
+			Replace(string(mapping)),
+	)
 	w.list("a", 3, 1, 3)
 	w.run()
 	was := shown(t, w.dir, "0615", "aeldre.visiteret_tid", "--history")

@@ -50,11 +50,7 @@ func Key(kind schemas.Kind, statements, snapshots []schemas.Row) []Segment {
 		return nil
 	}
 	g.cut()
-	winners := g.winners()
-	first := make([]int32, len(winners))
-	g.paint(false, winners, first)
-	g.paint(true, winners, first)
-	return g.segments(winners, first)
+	return g.segments(g.winners())
 }
 
 func single(kind schemas.Kind, r *schemas.Row) []Segment {
@@ -282,7 +278,7 @@ func (g *group) carried() map[batch][]int {
 	if !slices.ContainsFunc(g.events, behind) {
 		return nil
 	}
-	return g.members(false)
+	return g.members()
 }
 
 // behind fills, where a replace holds, what its own record says in the background: what was said
@@ -332,8 +328,9 @@ func free(next []int, l int) int {
 }
 
 // segments joins neighbours of equal content; the first in valid time gives the metadata.
-func (g *group) segments(winners, first []int32) []Segment {
+func (g *group) segments(winners []int32) []Segment {
 	var out []Segment
+	runs := newRuns(g)
 	last := nothing
 	for l, w := range winners {
 		content := nothing
@@ -345,7 +342,7 @@ func (g *group) segments(winners, first []int32) []Segment {
 		case content == last:
 			out[len(out)-1].To = g.bounds[l+1]
 		default:
-			s := Segment{From: g.bounds[l], To: g.bounds[l+1], Row: g.events[first[l]].row}
+			s := Segment{From: g.bounds[l], To: g.bounds[l+1], Row: g.events[runs.first(l)].row}
 			if g.kind == schemas.Fact {
 				s.From = g.events[w].row.From
 			}

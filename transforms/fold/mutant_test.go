@@ -113,7 +113,10 @@ func changed(alter func(*schemas.Row)) func(set) []string {
 		m := set{s.kind, rows}
 		var out []string
 		for _, g := range fold.Key(s.kind, m.statements(), m.snapshots(true)) {
-			out = append(out, line(g.From, g.To, was[id{g.Row.Offset, g.Row.Ordinal, string(g.Row.Payload)}]))
+			out = append(
+				out,
+				line(g.From, g.To, was[id{g.Row.Offset, g.Row.Ordinal, string(g.Row.Payload)}]),
+			)
 		}
 		return out
 	}

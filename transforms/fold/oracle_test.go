@@ -161,29 +161,72 @@ func (o *oracle) lacks(s *schemas.Row, background bool, d schemas.Day) bool {
 	})
 }
 
-// first walks back from the winner as long as the same was said without a break.
-func (o *oracle) first(w *schemas.Row, d schemas.Day) *schemas.Row {
-	background := w.Background
-	said := slices.Clone(o.statements[:slices.Index(o.statements, w)])
-	slices.Reverse(said)
-	for _, x := range said {
-		switch {
-		case !o.covers(x, d) || background && !x.Background:
+// first is who began the run that holds at the day. It looks at what holds after each statement and
+// snapshot in turn: while that is equal, the row keeps who it had; what was hidden and holds
+// again is as it was.
+func (o *oracle) first(d schemas.Day) *schemas.Row {
+	var holds, first *schemas.Row
+	began := map[*schemas.Row]*schemas.Row{}
+	all := o.inOrder()
+	for i, r := range all {
+		if !o.covers(r, d) {
 			continue
-		case x.Op == schemas.OpReplace && !o.lacks(x, background, d):
-			continue
-		case x.Op != schemas.OpUpsert || string(x.Payload) != string(w.Payload):
-			return w
 		}
-		for _, s := range o.snapshots {
-			if s.Scope == x.Scope && !o.before(s, x) && o.before(s, w) && o.covers(s, d) &&
-				o.lacks(s, background, d) {
-				return w
-			}
+		began[r] = r
+		w := o.upTo(all[:i+1], d).winner(d)
+		switch same := says(w) == says(holds); {
+		case same && w == r:
+			began[r] = first
+		case !same && w != nil:
+			first = began[w]
 		}
-		w = x
+		holds = w
 	}
-	return w
+	return first
+}
+
+// upTo knows what was said so far. A snapshot or replace, of which a member speaks of the day, is
+// said with the first of them.
+func (o *oracle) upTo(said []*schemas.Row, d schemas.Day) *oracle {
+	p := &oracle{kind: o.kind, place: o.place}
+	for _, r := range said {
+		head := r.Op == schemas.OpSnapshot || r.Op == schemas.OpReplace
+		if head && !o.lacks(r, false, d) && p.and(said).lacks(r, false, d) {
+			continue
+		}
+		if r.Op == schemas.OpSnapshot {
+			p.snapshots = append(p.snapshots, r)
+		} else {
+			p.statements = append(p.statements, r)
+		}
+	}
+	return p
+}
+
+// and knows the statements of rows, and no snapshots.
+func (o *oracle) and(rows []*schemas.Row) *oracle {
+	statements := slices.DeleteFunc(
+		slices.Clone(rows),
+		func(r *schemas.Row) bool { return r.Op == schemas.OpSnapshot },
+	)
+	return &oracle{kind: o.kind, place: o.place, statements: statements}
+}
+
+func (o *oracle) inOrder() []*schemas.Row {
+	all := slices.Concat(o.snapshots, o.statements)
+	at := func(r *schemas.Row) *schemas.Row { return cmp.Or(o.place[r], r) }
+	slices.SortStableFunc(all, func(a, b *schemas.Row) int {
+		return schemas.CompareOrder(at(a), at(b))
+	})
+	return all
+}
+
+// says is the content that a statement gives, "" for nothing.
+func says(r *schemas.Row) string {
+	if r == nil || r.Op != schemas.OpUpsert {
+		return ""
+	}
+	return string(r.Payload)
 }
 
 func (o *oracle) rows() []string {
@@ -212,7 +255,7 @@ func (o *oracle) rows() []string {
 		}
 		end(d)
 		if last = w; w != nil {
-			from, first = d, o.first(w, d)
+			from, first = d, o.first(d)
 			if o.kind == schemas.Fact {
 				from = w.From
 			}
@@ -336,9 +379,12 @@ func drawReplay(t *rapid.T, n int, generation int32) (rows []schemas.Row) {
 	}
 	gone := schemas.Row{Stream: "a", Offset: int64(n), EventID: fmt.Sprint("e", n), Ordinal: 10,
 		Op: schemas.OpWithdrawn, From: schemas.Always, To: schemas.Open, Arrived: schemas.Instant(n)}
-	snapshot := gone
-	snapshot.Absent = schemas.AbsentGone
-	rows = append(rows, gone, snapshot)
+	rows = append(rows, gone)
+	for _, scope := range []string{"", "S", "T"} {
+		snapshot := gone
+		snapshot.Absent, snapshot.Scope = schemas.AbsentGone, scope
+		rows = append(rows, snapshot)
+	}
 	for i := range rows {
 		rows[i].Generation = generation
 	}
