@@ -14,7 +14,7 @@ import (
 
 // EngineNumber is raised when the same input may make other rows: an older build then refuses to
 // finish the close that a newer one has claimed.
-const EngineNumber = 2
+const EngineNumber = 3
 
 // Events reads one system's journal for the close.
 type Events interface {

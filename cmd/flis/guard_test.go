@@ -74,6 +74,32 @@ func (w *listeWorld) certificate() (c struct {
 
 var digestLine = regexp.MustCompile(`--digest ([0-9a-f]{12})`)
 
+// TestListSaidAgainChangesNothing: a whole list over several records that says what the one before
+// said leaves each row as it was, with who said it first, and no history.
+func TestListSaidAgainChangesNothing(t *testing.T) {
+	w := newListeWorld(t)
+	mapping, err := os.ReadFile("../../testdata/liste/mappings/liste/bevilling.yaml")
+	require.NoError(t, err)
+	w.write(
+		"katalog/mappings/liste/bevilling.yaml",
+		strings.NewReplacer("absent: ended", "absent: gone",
+			"  fra: {field: dag, date: iso}\n  id", "  id", "snapshot:", "unused: [dag]\nsnapshot:").
+			Replace(string(mapping)),
+	)
+	w.list("a", 3, 1, 3)
+	w.run()
+	was := shown(t, w.dir, "0615", "aeldre.visiteret_tid", "--history")
+	require.Len(t, was, 3)
+	w.list("b", 3, 1, 2)
+	w.run()
+	w.list("b", 3, 3, 1)
+	w.run()
+	require.Equal(t, was, shown(t, w.dir, "0615", "aeldre.visiteret_tid", "--history"))
+	w.list("c", 2, 1, 2)
+	w.run()
+	require.Equal(t, 2, w.open(), "what the next list lacks is gone")
+}
+
 // TestListsGuardThemselves: a list of which a part is missing has no effect and is named; one that
 // is whole and ends most of a table waits, is shown without keys, and goes on when it is approved.
 func TestListsGuardThemselves(t *testing.T) {
