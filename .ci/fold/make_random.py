@@ -20,6 +20,15 @@ KOMMUNER = {"proeve": ["615", "621", "630", "657", "661"], "efter": ["621", "630
 # Both vendors say it, so where they change two equal stretches adjoin.
 BOTH = [("bolig", kommune, {"ID": "b9", "CPR": mkkat.CPRS[1], "VISDATO": "2026-01-15", "TYPE": "P", "FASE": "bor", "FRA": None, "TIL": None,
                             "ART": "A", "BAGGRUND": False}) for kommune in ("621", "661")]
+
+
+def listed(scope, *minutes):
+    rows = [{"NR": "l9", "MINUTTER": m, "FRA": None, "TIL": None, "BAGGRUND": False} for m in minutes]
+    return "liste", "621", {"ID": scope, "CPR": mkkat.CPRS[0], "FRA": None, "ART": "A", "RK": rows}
+
+
+# What L8 takes back does not show: L9 has said another thing since.
+HIDDEN = [listed("L8", 1), listed("L9", 2), listed("L8"), listed("L9", 2)]
 TIMES = mkkat.times(8, 7, 6, 5)
 
 
@@ -38,7 +47,7 @@ def main():
     made.agree(row % mkkat.AGREED for row in AGREEMENTS)
     for n in range(a.rounds):
         for system in mkkat.SYSTEMS:
-            made.feed(system, mkkat.day(4 - n // 2), TIMES, KOMMUNER[system], a.events, BOTH if n == 1 else ())
+            made.feed(system, mkkat.day(4 - n // 2), TIMES, KOMMUNER[system], a.events, BOTH + HIDDEN if n == 1 else ())
         made.run("run", "--once")
         made.compact()
     made.done("%d statements" % made.n)

@@ -38,11 +38,11 @@ class Turns:
         self.made.sent += [x for x in self.stale if x[0] == system]
         self.stale = [x for x in self.stale if x[0] != system]
 
-    def feed(self):
+    def feed(self, copies=.18):
         day = mkkat.day(max(self.ago, 2))
         self.ago -= self.r.randint(0, 1)
         for system in mkkat.SYSTEMS:
-            self.made.feed(system, day, TIMES, KOMMUNER[system], self.events)
+            self.made.feed(system, day, TIMES, KOMMUNER[system], self.events, copies=copies)
         if self.r.random() < .8:
             self.made.run("run", "--once")
         self.made.compact()
@@ -102,8 +102,9 @@ def main():
         turns.feed()
         if made.r.random() < .5:
             turns.again()
-    turns.replay(made.r.choice(mkkat.SYSTEMS))
-    turns.feed()
+    for system in mkkat.SYSTEMS:
+        turns.replay(system)
+    turns.feed(copies=.7)  # of records that now have a higher generation
     turns.approve()
     made.run("run", "--once")
     made.done("%d statements" % made.n)

@@ -300,13 +300,13 @@ class Installation:
         return {"specversion": "1.0", "type": kind, "id": "e%d" % self.n, "source": "//%s/%s" % (system, kommune), "time": said,
                 "flis_leverance": delivery, "data": {"ID": data["ID"], "KOMNR": kommune, **data}}
 
-    def feed(self, system, delivery, said, kommuner, count, also=()):
+    def feed(self, system, delivery, said, kommuner, count, also=(), copies=.18):
         """A file of new statements, of copies, and of copies that are said at another time or delivered on another day.
-        also: statements as they are, (kind, kommune, data)."""
+        also: statements as they are, (kind, kommune, data), in this order."""
         r, lines = self.r, []
         for _ in range(count):
             old = [e for s, e in self.sent if s == system]
-            if old and r.random() < .18:
+            if old and r.random() < copies:
                 e = dict(r.choice(old))
                 if r.random() < .3:
                     e["flis_leverance"] = delivery
@@ -321,7 +321,8 @@ class Installation:
                 e["sequence"] = str(r.randint(1, 3))
             self.sent.append((system, e))
             lines.append(e)
-        lines += [self.event(system, kind, kommune, data, delivery, said[-1]) for kind, kommune, data in also]
+        lines += [{**self.event(system, kind, kommune, data, delivery, said[-1]), "sequence": str(100 + i)}
+                  for i, (kind, kommune, data) in enumerate(also)]
         path = os.path.join(self.dir, "%s-%d.jsonl" % (system, self.n))
         with open(path, "w", encoding="utf-8") as f:
             f.writelines(json.dumps(e) + "\n" for e in lines)
