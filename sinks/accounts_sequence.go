@@ -131,8 +131,12 @@ func (a *Accounts) sequenceOf(k schemas.Kommunekode) *sequence {
 }
 
 func (s *sequence) clone() *sequence {
-	return &sequence{first: s.first, landed: append(numbers(nil), s.landed...), beats: cloneMap(s.beats),
-		unnumbered: cloneMap(s.unnumbered)}
+	return &sequence{
+		first:      s.first,
+		landed:     append(numbers(nil), s.landed...),
+		beats:      cloneMap(s.beats),
+		unnumbered: cloneMap(s.unnumbered),
+	}
 }
 
 // leastNumber is the lesser of two numbers, where 0 is none.

@@ -14,7 +14,7 @@ import (
 
 // EngineNumber is raised when the same input may make other rows: an older build then refuses to
 // finish the close that a newer one has claimed.
-const EngineNumber = 2
+const EngineNumber = 3
 
 // Events reads one system's journal for the close.
 type Events interface {
@@ -54,7 +54,8 @@ type FoldInput struct {
 	Before     *Certificate        // tables and close state to go on from; nil = none
 	National   *Certificate        // whose close state holds the national rows; nil = none
 	// Earlier is the national certificate before National, if Batch holds every national row between
-	// the two: what is looked up is then looked up there. Moved says so; nil and Moved = there was none.
+	// the two: what is looked up is then looked up there. Moved says so; nil and Moved = there was
+	// none.
 	Earlier  *Certificate
 	Moved    bool
 	Guard    *Guard      // which ends of open rows are to be told; nil = none

@@ -32,7 +32,6 @@ type replayWorld struct {
 	day     schemas.Day
 	depth   int
 	deaths  int
-	lost    int
 }
 
 const replayStream schemas.Stream = "sim/raw.cura.borger.v1/0"

@@ -18,8 +18,8 @@ type group struct {
 	old, new []schemas.Row
 }
 
-// merged is both, once each, in order; changed says whether new brought anything. Of an event the
-// highest generation stays, and of the same row twice that of least order.
+// merged is both, once each, in order; changed says whether new brought anything. Of an event what
+// counts stays (fold.Latest), and of the same row twice that of least order.
 func (g *group) merged() (rows []schemas.Row, changed bool) {
 	switch {
 	case len(g.new) == 0:
@@ -47,10 +47,10 @@ func (g *group) merged() (rows []schemas.Row, changed bool) {
 	})
 }
 
-// onceInOrder: a few rows of no replay that are in order and of which none is there twice.
+// onceInOrder: a few rows of no replay that are in order, of events that were told once.
 func onceInOrder(rows []schemas.Row) bool {
 	const few = 8
-	if len(rows) > few {
+	if len(rows) > few || !fold.Once(rows) {
 		return false
 	}
 	for i := range rows {

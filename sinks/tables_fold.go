@@ -165,9 +165,9 @@ func inForce(rows []schemas.Row) (force []schemas.Row, incomplete bool) {
 }
 
 // spreadOver puts the snapshots before the keys: all before those that are new to the scope, and
-// the new ones before all. Keys that had a snapshot which a replay changed are told that too.
+// the new ones before all. Keys that had a snapshot which counts no more are told that too.
 func (d *datasetFold) spreadOver(old, rows, was, is []schemas.Row) error {
-	news := append(without(is, was), superseded(without(was, is), rows)...)
+	news := append(without(is, was), superseded(old, rows, is)...)
 	known := map[string]bool{}
 	for i := range old {
 		if old[i].Op == opMember {
@@ -203,20 +203,21 @@ func without(all, others []schemas.Row) []schemas.Row {
 	})
 }
 
-// superseded gives, for each snapshot of which the rows have a later generation, its withdrawal.
-func superseded(gone, rows []schemas.Row) (out []schemas.Row) {
-	for _, s := range gone {
-		was := s.Generation
-		for i := range rows {
-			if r := &rows[i]; r.OfSnapshot() && r.EventID == s.EventID && r.Digest == s.Digest {
-				s.Generation = max(s.Generation, r.Generation)
-			}
+// superseded gives, for each snapshot that counts no more because its event was told otherwise
+// (fold.Latest), a withdrawal in that telling's place; not where the telling is itself in force.
+func superseded(old, rows, is []schemas.Row) (out []schemas.Row) {
+	for _, s := range without(old, rows) {
+		same := func(r schemas.Row) bool { return fold.SameEvent(&r, &s) }
+		at := slices.IndexFunc(rows, same)
+		if s.Op != schemas.OpSnapshot || at < 0 || slices.ContainsFunc(is, same) {
+			continue
 		}
-		if s.Generation > was {
-			s.Op, s.Payload = schemas.OpWithdrawn, nil
-			s.Absent = cmp.Or(s.Absent, schemas.AbsentGone)
-			out = append(out, s)
-		}
+		r := &rows[at]
+		s.Generation, s.Stated, s.Sequence = r.Generation, r.Stated, r.Sequence
+		s.Stream, s.Offset = r.Stream, r.Offset
+		s.Op, s.Payload = schemas.OpWithdrawn, nil
+		s.Absent = cmp.Or(s.Absent, schemas.AbsentGone)
+		out = append(out, s)
 	}
 	return out
 }

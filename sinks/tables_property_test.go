@@ -64,12 +64,7 @@ func (h *history) String() string {
 func drawHistory(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset) *history {
 	h := &history{area: rapid.SampledFrom([]schemas.Area{"borger", "aeldre"}).Draw(t, "area")}
 	for n := range rapid.IntRange(1, 10).Draw(t, "records") {
-		var record []schemas.Row
-		if h.area == "borger" {
-			record = drawBlock(t, sets, n)
-		} else {
-			record = drawDocument(t, sets, n)
-		}
+		record := drawRows(t, sets, h.area, n)
 		h.records = append(h.records, record)
 		was := record
 		for g := range int32(rapid.IntRange(0, 2).Draw(t, "replays")) {
@@ -79,11 +74,7 @@ func drawHistory(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset) *his
 			}
 		}
 		if rapid.IntRange(0, 4).Draw(t, "again") == 0 {
-			again, later := slices.Clone(record), rapid.Int64Range(-1, 2).Draw(t, "later")
-			for i := range again {
-				again[i].Offset, again[i].Sequence = again[i].Offset+100, again[i].Sequence+later
-			}
-			h.records = append(h.records, again)
+			h.records = append(h.records, drawAgain(t, sets, h.area, record))
 		}
 	}
 	seed := rapid.Uint64().Draw(t, "order")
@@ -106,16 +97,36 @@ func drawHistory(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset) *his
 	return h
 }
 
+// drawAgain is a record that is sent once more, before or after its mapping has changed.
+func drawAgain(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset, area schemas.Area,
+	record []schemas.Row) []schemas.Row {
+	again, later := slices.Clone(record), rapid.Int64Range(-1, 2).Draw(t, "later")
+	if len(record) > 0 && rapid.Bool().Draw(t, "otherwise") {
+		again = drawRows(t, sets, area, 0)
+	}
+	for i := range again {
+		r := &again[i]
+		r.EventID, r.System = record[0].EventID, record[0].System
+		r.Offset, r.Stated = record[0].Offset+100, record[0].Stated
+		r.Sequence = record[0].Sequence + later
+	}
+	return again
+}
+
+func drawRows(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset, area schemas.Area,
+	n int) []schemas.Row {
+	if area == "borger" {
+		return drawBlock(t, sets, n)
+	}
+	return drawDocument(t, sets, n)
+}
+
 // drawReplay is a later generation of a record: other rows, and withdrawals of what they lack.
 func drawReplay(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset, area schemas.Area,
 	was []schemas.Row, generation int32) []schemas.Row {
 	var rows []schemas.Row
-	switch {
-	case rapid.IntRange(0, 3).Draw(t, "parked now") == 0:
-	case area == "borger":
-		rows = drawBlock(t, sets, 0)
-	default:
-		rows = drawDocument(t, sets, 0)
+	if rapid.IntRange(0, 3).Draw(t, "parked now") > 0 {
+		rows = drawRows(t, sets, area, 0)
 	}
 	for i := range rows {
 		r := &rows[i]
@@ -128,13 +139,21 @@ func drawReplay(t *rapid.T, sets map[schemas.DatasetName]*schemas.Dataset, area 
 	return rows
 }
 
-// latestOf is the rows that count, by definition: those of an event's highest generation.
+// latestOf is the rows that count, by definition: of the records of an event that speak of a key,
+// or a scope, the first of the highest generation.
 func latestOf(rows []schemas.Row) []schemas.Row {
 	return slices.DeleteFunc(slices.Clone(rows), func(r schemas.Row) bool {
 		return slices.ContainsFunc(rows, func(o schemas.Row) bool {
-			return o.EventID == r.EventID && o.Generation > r.Generation
+			return o.EventID == r.EventID && ofOneGroup(&o, &r) && (o.Generation > r.Generation ||
+				o.Generation == r.Generation && (o.Sequence < r.Sequence ||
+					o.Sequence == r.Sequence && o.Offset < r.Offset))
 		})
 	})
+}
+
+func ofOneGroup(a, b *schemas.Row) bool {
+	return a.Kommune == b.Kommune && a.Dataset == b.Dataset && a.OfSnapshot() == b.OfSnapshot() &&
+		(a.OfSnapshot() && a.Scope == b.Scope || !a.OfSnapshot() && a.Key == b.Key)
 }
 
 func drawAgreements(t *rapid.T, area schemas.Area) []schemas.Agreement {

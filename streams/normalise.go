@@ -84,6 +84,9 @@ func (n *Normaliser) Run(ctx context.Context, once bool) error {
 		return err
 	}
 	for {
+		if once && !n.moved && n.Source.Done() {
+			return n.end()
+		}
 		chunks, err := n.Source.Poll(ctx)
 		if err != nil {
 			return n.stopped(ctx, err)

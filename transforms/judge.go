@@ -26,7 +26,7 @@ type verdict struct {
 
 	registered, stated schemas.Instant
 	sequence           int64
-	scope              string
+	scope, oneOf       string // of the record's snapshot: its scope and, over several records, its id
 	dropped            int    // rows of municipalities without agreement
 	buf                []byte // headers and payloads, one behind the other
 }

@@ -186,7 +186,7 @@ func (v *verdict) snapshot(s *snapshot) {
 	}
 	row.Scope = string(scope.Bytes)
 	if s.array < 0 {
-		v.scope = row.Scope
+		v.scope, v.oneOf = row.Scope, row.Snapshot
 	}
 	v.snapshots(s, row)
 }
@@ -329,7 +329,7 @@ func (v *verdict) target(t *target) {
 		return
 	}
 	if t.scoped {
-		row.Scope = v.scope
+		row.Scope, row.Snapshot = v.scope, v.oneOf
 	}
 	if t.scope != nil {
 		row.Scope = string(m.eval(t.scope, schemas.Open).Bytes)
@@ -474,12 +474,15 @@ func (v *verdict) keyed(d *dataset, row *schemas.Row) bool {
 }
 
 // replace puts the row that empties the key's timeline before the upsert at index i, once per key:
-// a second one would hide what the first upsert of the same record said.
+// a second one would hide what the first upsert of the same record said. It is background only
+// where all that the record says of the key is.
 func (v *verdict) replace(i int) {
 	up := v.rows[i]
 	for j := v.first + 1; j < i; j++ {
 		x := &v.rows[j]
-		if x.Op == schemas.OpReplace && x.Dataset == up.Dataset && x.Key == up.Key {
+		if x.Op == schemas.OpReplace && x.Dataset == up.Dataset && x.Key == up.Key &&
+			x.Kommune == up.Kommune {
+			x.Background = x.Background && up.Background
 			return
 		}
 	}

@@ -66,6 +66,7 @@ targets:
 				require.Equal(t, "1", rows[1].Snapshot)
 				require.EqualValues(t, 7, rows[1].Count)
 				require.Equal(t, "W", rows[2].Scope)
+				require.Equal(t, "1", rows[2].Snapshot, "a member names its snapshot")
 			}
 		})
 	}

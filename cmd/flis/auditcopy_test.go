@@ -44,6 +44,7 @@ func (c *copyOf) audit(code int, more ...string) string {
 // TestAuditOfCopy proves a copy of one municipality's folders, without an installation, and names
 // what was changed in it.
 func TestAuditOfCopy(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	w.feedPeople("2026-03-01", "", anna)
 	w.run()

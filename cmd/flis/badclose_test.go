@@ -13,6 +13,7 @@ import (
 // TestFullDiskInClose fills the disk behind the journal: at each amount of room the close stops
 // with one clear line or ends, what was delivered stays whole, and the next close goes on.
 func TestFullDiskInClose(t *testing.T) {
+	t.Parallel()
 	w := onSmallDisk(t)
 	w.feedPeople("2026-03-01", "", anna)
 	w.run()
@@ -43,6 +44,7 @@ func TestFullDiskInClose(t *testing.T) {
 // TestJournalCannotBeRead: one system's journal does not answer. Units that rest on it stop, with a
 // line that names it; the others are closed, and nothing is lost.
 func TestJournalCannotBeRead(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	w.feedPeople("2026-03-01", "", anna)
 	line := eventLine(t, "g-1", nexus0101, grantType, nexusGrant(1, anna, nil))

@@ -152,6 +152,7 @@ const (
 // TestBadCPRFileIsRefused: a file whose own controls do not hold is refused whole, by feed and
 // check alike; nothing of it is sent; the next good file goes on.
 func TestBadCPRFileIsRefused(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	good := cprExtract("2026-03-02", "2026-03-01", cprResident(anna, "0101", "202001011200")...)
 	before := w.write(
@@ -224,6 +225,7 @@ func shownOf(t *testing.T, dir, kommune, dataset, cpr string) []map[string]strin
 // TestSkippedCPRFile: a hole in the chain of PRODDTOFORRIG stops the feed; a reason goes past it,
 // and is recorded.
 func TestSkippedCPRFile(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	w.flis(
 		0,
@@ -303,6 +305,7 @@ func withBroker(t *testing.T, dir string, do func(context.Context, *kafka.Client
 
 // TestBadCPRUnits: a bad person parks that person alone.
 func TestBadCPRUnits(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	var lines []string
 	lines = append(lines, cprResident(anna, "0101", "202013011200")...) // month 13
@@ -385,6 +388,7 @@ const (
 // TestBadEvents: each bad line of a vendor's file is parked whole, by run as check foretold; the
 // good ones go on.
 func TestBadEvents(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	grant := func(id int, source string, change map[string]any) string {
 		return eventLine(t, fmt.Sprintf("g-%02d", id), source, grantType, nexusGrant(id, anna, change))
@@ -458,6 +462,7 @@ func TestBadEvents(t *testing.T) {
 
 // TestSystemWithoutAgreement: a system that no agreement names is told so when it is fed.
 func TestSystemWithoutAgreement(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	w.write("aftaler.yaml", "format: 1\naftaler:\n"+
 		"  - {kommune: \"0101\", omraade: borger, system: cpr, bevis: fil, leverer: dagligt}\n")
@@ -538,6 +543,7 @@ func (w *badWorld) sendBadBytes() {
 // TestBadBytes sends records that no feed of ours would: each is parked by its code, the delete
 // deletes, and the memory of the process stays small.
 func TestBadBytes(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	grantLine := func(id int) string {
 		return eventLine(t, fmt.Sprintf("g-%d", id), nexus0101, grantType, nexusGrant(id, anna, nil))

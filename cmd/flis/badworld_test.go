@@ -44,6 +44,7 @@ func (w *badWorld) feedPeople(day, previous string, pnrs ...string) {
 // TestFullDisk fills the disk of an installation: run stops with a line that names the disk, and
 // goes on exactly when there is room again.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	w := onSmallDisk(t)
 	w.feedPeople("2026-03-01", "", anna, bent)
 	w.flis(0, "run", "--once")
@@ -121,6 +122,7 @@ func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
 // TestUnreachableBroker: no broker at the address.
 func TestUnreachableBroker(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	closed := l.Addr().String()
@@ -139,6 +141,7 @@ func TestUnreachableBroker(t *testing.T) {
 // TestBrokerGoesAwayAndComesBack ends the broker under a run that follows, and starts it again: the
 // run goes on.
 func TestBrokerGoesAwayAndComesBack(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	folder := t.TempDir()
 	b, err := broker.Start(folder, broker.Options{NoSync: true})
@@ -191,6 +194,7 @@ func (l *lockedBuffer) String() string {
 // TestBrokerMadeAnew takes the embedded broker's folder away: what it held before is journalled,
 // but positions of another broker say nothing, so run stops.
 func TestBrokerMadeAnew(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	w.feedPeople("2026-03-01", "", anna)
 	w.run()
@@ -212,6 +216,7 @@ func TestBrokerMadeAnew(t *testing.T) {
 
 // TestTopicMadeAnew deletes the topics of the same broker; run makes them anew.
 func TestTopicMadeAnew(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	w.feedPeople("2026-03-01", "", anna)
 	w.run()
@@ -222,6 +227,7 @@ func TestTopicMadeAnew(t *testing.T) {
 
 // TestRecordsGone trims what was not journalled yet.
 func TestRecordsGone(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	w.feedPeople("2026-03-01", "", anna, bent)
 	w.run()
@@ -243,6 +249,7 @@ func TestRecordsGone(t *testing.T) {
 
 // TestForgottenRecords trims only what was journalled: that is no hole.
 func TestForgottenRecords(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	w.feedPeople("2026-03-01", "", anna, bent)
 	w.run()
@@ -278,6 +285,7 @@ func (w *badWorld) files(pattern string) []string {
 // TestFlippedBits damages one file after the other: nothing of it is read as data, and its name is
 // said.
 func TestFlippedBits(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	w.feedPeople("2026-03-01", "", anna)
 	w.run()
@@ -343,6 +351,7 @@ func (w *badWorld) whileFlipped(path string, do func(*badWorld)) {
 // TestMissingCertificates takes a certificate out of the middle of its chain, and puts an old one
 // in the place of the newest.
 func TestMissingCertificates(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	w.feedPeople("2026-03-01", "", anna)
 	w.run()
@@ -381,6 +390,7 @@ func TestMissingCertificates(t *testing.T) {
 // TestTwoRunsAtOnce: of several at the same time on one folder each does the whole work; nothing
 // doubles.
 func TestTwoRunsAtOnce(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	w.feedPeople("2026-03-01", "", anna, bent)
 	type end struct {
@@ -421,6 +431,7 @@ func TestTwoRunsAtOnce(t *testing.T) {
 // TestConfigurationErrors: each says the file, the line and what is wanted, before anything is
 // done.
 func TestConfigurationErrors(t *testing.T) {
+	t.Parallel()
 	// changed is agreements whose second entry, on line 4, has something else in the place of what
 	// is right.
 	changed := func(right, wrong string) string {
@@ -478,6 +489,7 @@ func TestConfigurationErrors(t *testing.T) {
 
 // TestUnknownNames: a name that is not there is a matter of usage, and what there is, is said.
 func TestUnknownNames(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	file := w.write("f", "x\n")
 	for _, c := range []struct {

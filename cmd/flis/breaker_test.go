@@ -23,6 +23,7 @@ const codeQ = "system;liste;kode;standard;gyldig_fra;gyldig_til;kilde\n" +
 // TestBreakerStopsOneStream: a first mapping that parks everything stops its stream before anything
 // of it is written, over restarts; the other streams, and the close, go on. Mended, all is there.
 func TestBreakerStopsOneStream(t *testing.T) {
+	t.Parallel()
 	w := newReplayWorld(t)
 	bolig := w.event("b-1", "bolig", map[string]any{"BOLID": "7", "KOMNR": "615", "CPRNR": anna,
 		"TYPE": 1, "VISDATO": "10-01-2026", "INDDATO": "01-02-2026", "STATUS": "A"})
@@ -43,6 +44,7 @@ func TestBreakerStopsOneStream(t *testing.T) {
 
 // TestBreakerAccepted: the records are bad and not our change; a person says so, once.
 func TestBreakerAccepted(t *testing.T) {
+	t.Parallel()
 	w := newReplayWorld(t)
 	w.flis(0, "feed", "vitae", w.write("a.jsonl", w.badCodes(250)))
 	w.flis(1, "run", "--once")
@@ -61,7 +63,11 @@ func TestBreakerAccepted(t *testing.T) {
 	says(t, out, "accepteret → parkeret  310 records",
 		"310 records would be parked, now it is 0 of the 310 judged", "--accept-parked")
 	require.Len(t, w.rows(), 250, "our own bad change stops itself")
-	w.flis(0, "replay", "vitae", "--accept-parked", "a test")
+	says(t, w.flis(0, "replay", "vitae", "--accept-parked", "a test"), "waits 0615/aeldre")
+	require.Len(t, w.rows(), 250, "that the records may be parked does not yet end their rows")
+	digest := digestLine.FindStringSubmatch(w.flis(0, "approve", "0615", "aeldre"))[1]
+	w.flis(0, "approve", "0615", "aeldre", "--digest", digest, "--by", "Inge", "--reason", "a test")
+	w.run()
 	require.Empty(t, w.rows())
 	says(t, w.flis(0, "parked", "list"), "310 records parked")
 	says(t, w.flis(0, "parked", "show", "vitae", "raw.vitae.visitation.v1/0/7"), "CODE  LEVTYPE",

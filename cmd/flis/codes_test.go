@@ -11,6 +11,7 @@ import (
 // TestCodes: the lists are listed, shown as of a day, checked with a municipality's own rows on top,
 // and what an update would change is told before it is taken in.
 func TestCodes(t *testing.T) {
+	t.Parallel()
 	says(t, mustFlis(t, "codes", "list"), "paragraf", "ministerierne", "part", "kommune", "CPR-kontoret")
 	require.Contains(t, mustFlis(t, "codes", "show", "kommune", "--at", "2006-12-31"), "kode=0747")
 	require.NotContains(t, mustFlis(t, "codes", "show", "kommune", "--at", "2007-01-01"), "kode=0747")

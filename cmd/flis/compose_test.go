@@ -11,6 +11,7 @@ import (
 // TestComposeFile checks the form of docker-compose.yml with Compose's own loader, and that flis is
 // pointed at the services that are there.
 func TestComposeFile(t *testing.T) {
+	t.Parallel()
 	options, err := cli.NewProjectOptions([]string{filepath.Join("..", "..", "docker-compose.yml")},
 		cli.WithName("flis"), cli.WithWorkingDirectory(filepath.Join("..", "..")))
 	require.NoError(t, err)

@@ -102,6 +102,7 @@ func cprWant(t *testing.T, files []cprFile, dataset string, want ...string) {
 const cprBorn = " foedselsdato=1970-01-01 koen=K status="
 
 func TestCPRReadingMoves(t *testing.T) {
+	t.Parallel()
 	files := []cprFile{cprMade("2024-05-01",
 		a001(anna, "90", "202001010000"),
 		a023(anna, "0851", "200505050800", "202001011200"),
@@ -142,6 +143,7 @@ func TestCPRReadingMoves(t *testing.T) {
 }
 
 func TestCPRReadingLastHolder(t *testing.T) {
+	t.Parallel()
 	cprWant(t, []cprFile{cprMade("2024-05-01",
 		a001(anna, "80", "000000000000"), a023(anna, "0851", "199001010000", "199501010000"),
 		a001(bent, "90", "200001010000"), a023(bent, "0901", "199001010000", "199501010000"),
@@ -151,6 +153,7 @@ func TestCPRReadingLastHolder(t *testing.T) {
 }
 
 func TestCPRReadingNumbers(t *testing.T) {
+	t.Parallel()
 	oldBlock := []string{
 		cprLine("001", anna, 14, bent, 24, "60", 26, "202006010000", 39, "K", 40, "1970-01-01"),
 		a023(anna, "0573", "201001010000", "202006010000")}
@@ -190,6 +193,7 @@ func TestCPRReadingNumbers(t *testing.T) {
 }
 
 func TestCPRReadingDates(t *testing.T) {
+	t.Parallel()
 	cprWant(t, []cprFile{cprMade("2024-05-01",
 		a001(anna, "01", "", 40, "1970-00-00"), a002(anna, "0851", "197001010000"),
 		cprLine("010", anna, 14, "5110", 18, "199003201299", 30, " "),
@@ -221,6 +225,7 @@ func TestCPRReadingDates(t *testing.T) {
 }
 
 func TestCPRReadingAddress(t *testing.T) {
+	t.Parallel()
 	post := func(pnr, husnr, postnr string) string {
 		return cprLine("003", pnr, 184, postnr, 208, "0851", 212, "1234", 216, husnr)
 	}
@@ -249,6 +254,7 @@ func TestCPRReadingAddress(t *testing.T) {
 }
 
 func TestCPRReadingLaterFileWins(t *testing.T) {
+	t.Parallel()
 	nation := cprLine("010", anna, 14, "5100", 18, "197001010000")
 	first := cprMade("2024-04-01", a001(anna, "01", ""), nation, a002(anna, "0851", "197001010000"))
 	moved := cprMade("2024-05-01", a001(anna, "01", ""), nation,
@@ -278,6 +284,7 @@ func TestCPRReadingLaterFileWins(t *testing.T) {
 
 // The same records as lines, as a stream, in ISO-8859-1 and in UTF-8 give the same rows.
 func TestCPRReadingForms(t *testing.T) {
+	t.Parallel()
 	lines := []string{"0000000000000110901" + "2024050120200101",
 		a001(anna, "01", "", 73, "Søgræs"), a002(anna, "0851", "200001010000", 36, "c/o Ægæ"),
 		cprLine("099", anna, 14, "202405011200A01"),
@@ -310,6 +317,7 @@ func TestCPRReadingForms(t *testing.T) {
 }
 
 func TestCPRReadingLayoutB(t *testing.T) {
+	t.Parallel()
 	file := cprFile{"b", []byte(strings.Join([]string{
 		cprLine("001", anna, 24, "202001010930", 36, "01", 38, "199501010000", 67, "M",
 			68, "1970-01-01"),
@@ -380,6 +388,7 @@ func cprReal(t *testing.T) (layoutA []cprFile, layoutB cprFile, kommuner string)
 }
 
 func TestCPRReadingReal(t *testing.T) {
+	t.Parallel()
 	layoutA, layoutB, kommuner := cprReal(t)
 	if len(layoutA) != 40 {
 		t.Fatalf("real persons in layout A: %d, want 40", len(layoutA))

@@ -19,6 +19,7 @@ var cprDatasets = []string{"borger.person", "borger.personnummer", "borger.adres
 // TestCPRRealFiles takes the public test persons through feed and run as a user would, and compares
 // every delivered row with the second reading of the same files.
 func TestCPRRealFiles(t *testing.T) {
+	t.Parallel()
 	layoutA, layoutB, kommuner := cprReal(t)
 	dir := t.TempDir()
 	feedReal(t, dir, "A", layoutA...)

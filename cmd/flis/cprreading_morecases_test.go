@@ -55,6 +55,7 @@ func cprWantEvents(t *testing.T, kommuner string, files []cprFile, want ...strin
 }
 
 func TestCPRReadingProtection(t *testing.T) {
+	t.Parallel()
 	guard := func(kind, from, to string) string {
 		return cprLine("004", anna, 14, kind, 18, from, 28, to)
 	}
@@ -96,6 +97,7 @@ func TestCPRReadingProtection(t *testing.T) {
 }
 
 func TestCPRReadingProtectionMoves(t *testing.T) {
+	t.Parallel()
 	guard := cprLine("004", anna, 14, "0001", 18, "1990-01-01")
 	first := cprMade("2024-04-01", a001(anna, "01", ""), a002(anna, "0851", "198001010000"), guard)
 	moved := cprMade("2024-05-01", a001(anna, "01", ""), a002(anna, "0573", "200001010000"),
@@ -132,6 +134,7 @@ func TestCPRReadingProtectionMoves(t *testing.T) {
 }
 
 func TestCPRReadingFamily(t *testing.T) {
+	t.Parallel()
 	file := cprMade("2024-05-01", a001(anna, "01", ""), a002(anna, "0851", "197001010000"),
 		cprLine("014", anna, 14, bent), cprLine("014", anna, 14, bent),
 		cprLine("014", anna, 14, "6199990001"), cprLine("014", anna, 14, "0000000000"),
@@ -177,6 +180,7 @@ func TestCPRReadingFamily(t *testing.T) {
 }
 
 func TestCPRReadingBirthInNumber(t *testing.T) {
+	t.Parallel()
 	for number, want := range map[string]string{
 		"6101003000": "1900-01-01", "9112994000": "1999-12-31", "6101364000": "2036-01-01",
 		"6101374000": "1937-01-01", "6101369000": "2036-01-01", "6101575000": "2057-01-01",
@@ -190,6 +194,7 @@ func TestCPRReadingBirthInNumber(t *testing.T) {
 }
 
 func TestCPRReadingAway(t *testing.T) {
+	t.Parallel()
 	file := cprMade("2024-05-01",
 		a001(anna, "01", ""), a002(anna, "0851", "200501010000"),
 		a023(anna, "0573", "198001010000", "199001010000"),
@@ -225,6 +230,7 @@ func TestCPRReadingAway(t *testing.T) {
 }
 
 func TestCPRReadingEventsOfMoves(t *testing.T) {
+	t.Parallel()
 	list := cprKommuner + "0563;Anden;kommune;;2007-01-01;0573\n"
 	file := cprMade("2024-05-01", a001(anna, "90", "202003010930"),
 		a023(anna, "0851", "197002010800", "199006010000"),
@@ -261,6 +267,7 @@ func TestCPRReadingEventsOfMoves(t *testing.T) {
 }
 
 func TestCPRReadingEventsOfAbsence(t *testing.T) {
+	t.Parallel()
 	cprWantEvents(t, cprKommuner, []cprFile{cprMade("2024-05-01",
 		a001(anna, "01", ""), a002(anna, "0851", "200001150000", 96, "0573"),
 		a023(anna, "0573", "197001010000", "199001010000"),
@@ -306,6 +313,7 @@ func TestCPRReadingEventsOfAbsence(t *testing.T) {
 
 // Records that contradict each other: what the letter of the rules makes of them.
 func TestCPRReadingEventsOfBadRecords(t *testing.T) {
+	t.Parallel()
 	known := a001(anna, "01", "")
 	cprWantEvents(t, cprKommuner, []cprFile{cprMade("2024-05-01", known,
 		a023(anna, "0573", "198001010000", "200001010000"), a002(anna, "0851", "200001010000"),
@@ -369,6 +377,7 @@ func TestCPRReadingEventsOfBadRecords(t *testing.T) {
 
 // Which unit's time stamp a protection keeps, and what a unit hides of an earlier one.
 func TestCPRReadingProtectionRuns(t *testing.T) {
+	t.Parallel()
 	unit := func(day string, more ...string) cprFile {
 		return cprMade(day, append([]string{a001(anna, "01", "")}, more...)...)
 	}
@@ -396,6 +405,7 @@ func TestCPRReadingProtectionRuns(t *testing.T) {
 }
 
 func TestCPRReadingEventsLayoutB(t *testing.T) {
+	t.Parallel()
 	cprWantEvents(t, cprKommuner, []cprFile{{"b", []byte(strings.Join([]string{
 		cprLine("001", anna, 24, "202001010930", 36, "90", 38, "202001010000", 67, "K",
 			68, "1970-01-01"),
@@ -416,6 +426,7 @@ func TestCPRReadingEventsLayoutB(t *testing.T) {
 }
 
 func TestCPRReadingMoreReal(t *testing.T) {
+	t.Parallel()
 	layoutA, layoutB, kommuner := cprReal(t)
 	all := append(slices.Clone(layoutA), layoutB)
 	rows := readCPR(all, everyKommune, kommuner)

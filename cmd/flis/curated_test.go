@@ -87,6 +87,7 @@ func sortedRows(t *testing.T, text string) []string {
 // after each close each copy is the tables, whether it has followed all along, begins with the
 // topic, or begins with the tables.
 func TestFollow(t *testing.T) {
+	t.Parallel()
 	dir, s := story(t, "", scenario.Switch)
 	subscribe(t, dir)
 	copies := t.TempDir()
@@ -104,6 +105,7 @@ func TestFollow(t *testing.T) {
 
 // TestFollowKilled kills run, publish and follow -9 at random moments, side by side.
 func TestFollowKilled(t *testing.T) {
+	t.Parallel()
 	dir, s := story(t, "", scenario.Switch)
 	followKilled(t, dir, s)
 }
@@ -170,6 +172,7 @@ func killSome(t *testing.T, dir, copies string, run []string, after []time.Durat
 // TestFollowCompacted is TestFollowKilled on a real broker, with topics that are compacted within
 // seconds, null values and all.
 func TestFollowCompacted(t *testing.T) {
+	t.Parallel()
 	addr := realBroker(t)
 	client := &kafkago.Client{Addr: kafkago.TCP(addr)}
 	for _, u := range followedUnits {
@@ -227,6 +230,7 @@ func requireCompacted(t *testing.T, client *kafkago.Client, topic string) {
 }
 
 func TestPublishUsage(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	mustFlis(t, "init", "--dir", dir)
 	require.Contains(t, mustFlis(t, "publish", "--dir", dir), "nobody subscribes")
@@ -254,6 +258,7 @@ func TestPublishUsage(t *testing.T) {
 
 // TestCopyChanged: a copy that is not the tables is told, and mended from the topic.
 func TestCopyChanged(t *testing.T) {
+	t.Parallel()
 	dir, s := story(t, "", scenario.Switch)
 	subscribe(t, dir)
 	feedDay(t, dir, s.Days[0])

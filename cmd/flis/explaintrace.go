@@ -261,7 +261,7 @@ func (t *trace) why(s *statement) string {
 		return "takes back what the record said before a replay read it otherwise"
 	}
 	if o := t.find(s, func(o *statement) bool {
-		return fold.CompareIdentity(&o.Row, &s.Row) == 0 && before(o, s)
+		return fold.SameEvent(&o.Row, &s.Row) && placeOf(&o.Row) != placeOf(&s.Row) && before(o, s)
 	}); o != nil {
 		return "is the same event once more: " + placeOf(&o.Row).String() + " was first"
 	}

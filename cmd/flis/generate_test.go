@@ -13,6 +13,7 @@ import (
 // delivered table on every day against what was knowable; the flows of each day are the change of
 // the stock, in every municipality. Then mistakes are planted into a copy of the truth.
 func TestFLIS98(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "dk")
 	mustFlis(t, "generate", "--dir", dir, "--seed", "7", "--persons", "300", "--municipalities", "8",
 		"--days", "10", "--changes-per-day", "60", "--from", "2026-03-20")
@@ -51,6 +52,7 @@ func TestFLIS98(t *testing.T) {
 }
 
 func TestGenerateRefuses(t *testing.T) {
+	t.Parallel()
 	full := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(full, "a"), nil, 0o600))
 	for _, x := range []struct {

@@ -74,9 +74,36 @@ func (w *listeWorld) certificate() (c struct {
 
 var digestLine = regexp.MustCompile(`--digest ([0-9a-f]{12})`)
 
+// TestListSaidAgainChangesNothing: a whole list over several records that says what the one before
+// said leaves each row as it was, with who said it first, and no history.
+func TestListSaidAgainChangesNothing(t *testing.T) {
+	w := newListeWorld(t)
+	mapping, err := os.ReadFile("../../testdata/liste/mappings/liste/bevilling.yaml")
+	require.NoError(t, err)
+	w.write(
+		"katalog/mappings/liste/bevilling.yaml",
+		strings.NewReplacer("absent: ended", "absent: gone",
+			"  fra: {field: dag, date: iso}\n  id", "  id", "snapshot:", "unused: [dag]\nsnapshot:").
+			Replace(string(mapping)),
+	)
+	w.list("a", 3, 1, 3)
+	w.run()
+	was := shown(t, w.dir, "0615", "aeldre.visiteret_tid", "--history")
+	require.Len(t, was, 3)
+	w.list("b", 3, 1, 2)
+	w.run()
+	w.list("b", 3, 3, 1)
+	w.run()
+	require.Equal(t, was, shown(t, w.dir, "0615", "aeldre.visiteret_tid", "--history"))
+	w.list("c", 2, 1, 2)
+	w.run()
+	require.Equal(t, 2, w.open(), "what the next list lacks is gone")
+}
+
 // TestListsGuardThemselves: a list of which a part is missing has no effect and is named; one that
 // is whole and ends most of a table waits, is shown without keys, and goes on when it is approved.
 func TestListsGuardThemselves(t *testing.T) {
+	t.Parallel()
 	w := newListeWorld(t)
 	w.list("a", 150, 1, 150)
 	w.run()
@@ -170,6 +197,7 @@ func (w *listeWorld) refusals(digest string) {
 
 // TestMendedListEndsTheWait: the vendor sends the whole list; nothing waits, and nothing ended.
 func TestMendedListEndsTheWait(t *testing.T) {
+	t.Parallel()
 	w := newListeWorld(t)
 	w.list("a", 150, 1, 150)
 	w.run()
@@ -195,6 +223,7 @@ func TestMendedListEndsTheWait(t *testing.T) {
 
 // TestGuardLimits: the limits are the installation's; ones that cannot be are refused.
 func TestGuardLimits(t *testing.T) {
+	t.Parallel()
 	w := newListeWorld(t)
 	const plain = "dir: .\nagreements: aftaler.yaml\ncatalog: katalog\nkafka:\n  partitions: 1\n"
 	for _, bad := range []string{"percent: -1", "percent: 101", "rows: 0", "rows: mange", "antal: 3"} {

@@ -252,6 +252,7 @@ func (x *theatre) keep(kept map[schemas.Day]map[string][]string) {
 
 // TestKnownAt: what was delivered on each day of a story can be had again afterwards, exactly.
 func TestKnownAt(t *testing.T) {
+	t.Parallel()
 	changed := 0
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -279,6 +280,7 @@ func TestKnownAt(t *testing.T) {
 // TestOrderDoesNotMatter: the deliveries of a story in other orders, doubled, divided otherwise,
 // with other closes between: the same rows, but for when we knew.
 func TestOrderDoesNotMatter(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			var want map[string][]string

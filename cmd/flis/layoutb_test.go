@@ -311,6 +311,7 @@ func compareOwn(t *testing.T, layout cpr.Layout, data []byte) {
 
 // TestLayoutB: persons of our own, in both line forms and both encodings, equal the second reading.
 func TestLayoutB(t *testing.T) {
+	t.Parallel()
 	people := peopleB(t)
 	for _, c := range []struct {
 		enc    cpr.Encoding
@@ -324,6 +325,7 @@ func TestLayoutB(t *testing.T) {
 
 // TestLayoutAStream: layouts A and A-UUID without newlines.
 func TestLayoutAStream(t *testing.T) {
+	t.Parallel()
 	for l, enc := range map[cpr.Layout]cpr.Encoding{cpr.A: cpr.Latin1, cpr.AUUID: cpr.UTF8} {
 		t.Run(fmt.Sprintf("%s %s", l, enc), func(t *testing.T) {
 			compareOwn(t, l, inForm(t, peopleA(t, l), true, enc))

@@ -148,6 +148,7 @@ func (w *badWorld) population(days ...schemas.Day) (all []string) {
 // TestLayoutChange: VS9, CPR's layout A, then a full reload in layout B: the same answers as from
 // either alone, and no new event.
 func TestLayoutChange(t *testing.T) {
+	t.Parallel()
 	a := cprDelivery{"A", extractOf(t, layoutA(t), "110101", "20240501")}
 	b := cprDelivery{"B", extractOf(t, layoutB(t), "110902", "20240502")}
 	d := schemas.CivilDay(2024, 5, 2)

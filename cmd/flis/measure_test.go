@@ -21,6 +21,7 @@ import (
 // journal and closes them, each on one core and in a process of its own, and prints what it took.
 // It measures; it judges only that nothing is lost. make measure runs it.
 func TestMeasureReload(t *testing.T) {
+	t.Parallel()
 	n, err := strconv.Atoi(os.Getenv("FLIS_MEASURE"))
 	if err != nil {
 		t.Skip("measuring takes minutes: set FLIS_MEASURE to a number of events, and FLIS_KAFKA")

@@ -33,6 +33,7 @@ func newVitaeWorld(t *testing.T) *badWorld {
 // TestCheckShowsRows: --rows prints what a mapping makes of each record, for a person and a
 // program.
 func TestCheckShowsRows(t *testing.T) {
+	t.Parallel()
 	w := newVitaeWorld(t)
 	file := w.write("v.jsonl", eventLine(t, "v-1", vitae0615, "visitation", vitaeVisitation(nil))+
 		eventLine(t, "v-2", vitae0615, "visitation", vitaeVisitation(map[string]any{"STATUS": "S"}))+
@@ -87,6 +88,7 @@ func TestCheckShowsRows(t *testing.T) {
 // TestOneVerdict: what check, feed and run say of data that the schema does not take is one
 // finding.
 func TestOneVerdict(t *testing.T) {
+	t.Parallel()
 	w := newVitaeWorld(t)
 	file := w.write("v.jsonl", eventLine(t, "v-1", vitae0615, "visitation",
 		vitaeVisitation(map[string]any{"MIN_MA": "30"}))+
@@ -109,6 +111,7 @@ func TestOneVerdict(t *testing.T) {
 // TestTheWayBack: a parked record that is sent again, mended, under its id is the event; the day
 // that waited for it is whole.
 func TestTheWayBack(t *testing.T) {
+	t.Parallel()
 	w := newVitaeWorld(t)
 	bad := eventLine(
 		t,
@@ -131,6 +134,7 @@ func TestTheWayBack(t *testing.T) {
 
 // TestCatalogsThatAreRefused: a file of an overlay that cannot be used is named with its line.
 func TestCatalogsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	w := newVitaeWorld(t)
 	w.write("flis.yaml", "dir: .\nagreements: aftaler.yaml\ncatalog: katalog\n")
 	file := w.write("v.jsonl", "")
@@ -152,6 +156,7 @@ func TestCatalogsThatAreRefused(t *testing.T) {
 
 // TestAgreementFilesLoad: the example of docs/agreements.md, and the agreements of the cases.
 func TestAgreementFilesLoad(t *testing.T) {
+	t.Parallel()
 	w := newVitaeWorld(t)
 	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "agreements.md"))
 	require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 // TestSystemThatNoAgreementNames: what a system sends that no agreement names is journalled and
 // parked, not left unread.
 func TestSystemThatNoAgreementNames(t *testing.T) {
+	t.Parallel()
 	dir, s := story(t, "", scenario.Switch)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "aftaler.yaml"), []byte("format: 1\naftaler:\n"+
 		"  - {kommune: alle, omraade: borger, system: cpr, bevis: fil, leverer: dagligt}\n"), 0o600))

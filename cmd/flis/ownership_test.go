@@ -29,6 +29,7 @@ func spells(t *testing.T, dir, kommune, dataset, cpr string, columns ...string) 
 // a move, a new personal number, a death. Each municipality has the time in which the citizen was
 // its own, and finds the whole history under both numbers.
 func TestHistoryFollowsOwnership(t *testing.T) {
+	t.Parallel()
 	w := newBadWorld(t)
 	agreements := "format: 1\naftaler:\n"
 	for _, k := range []string{"0101", "0183", "0190"} {

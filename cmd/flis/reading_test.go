@@ -15,6 +15,7 @@ import (
 
 // TestReadingVerbs looks at the demo with every verb that reads.
 func TestReadingVerbs(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "flis-demo")
 	mustFlis(t, "demo", "--dir", dir)
 	for name, test := range map[string]func(*testing.T, string){"show": testShow,

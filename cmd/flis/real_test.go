@@ -98,6 +98,7 @@ func certificates(t *testing.T, dir, kommune, dataset string) []string {
 // nothing is lost and nothing doubled, by audit and by comparison with an installation that was
 // left in peace.
 func TestRealKill(t *testing.T) {
+	t.Parallel()
 	broker := realBroker(t)
 	dir, s := story(t, broker, scenario.Switch)
 	seed := uint64(time.Now().UnixNano())
@@ -171,6 +172,7 @@ func killAfter(t *testing.T, dir string, after time.Duration, more ...string) {
 
 // TestRealCopies lets two copies of normalise and two of close share the work.
 func TestRealCopies(t *testing.T) {
+	t.Parallel()
 	broker := realBroker(t)
 	dir, s := story(t, broker, scenario.Switch)
 	path, err := binary()

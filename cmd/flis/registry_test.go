@@ -77,6 +77,7 @@ func (f *fakeRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // TestRegistryGoesAway: a registry that does not answer stops feed, run and doctor with a line that
 // names it; what was published waits, and goes on when it is back.
 func TestRegistryGoesAway(t *testing.T) {
+	t.Parallel()
 	f := newFakeRegistry(t)
 	w := newBadWorld(t)
 	w.write("flis.yaml", fmt.Sprintf(
@@ -103,6 +104,7 @@ func TestRegistryGoesAway(t *testing.T) {
 
 // TestRegistryThatHangs takes the connection and never answers: the program gives up.
 func TestRegistryThatHangs(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("waits for a time-out of seconds")
 	}
@@ -126,6 +128,7 @@ func TestRegistryThatHangs(t *testing.T) {
 
 // TestRealRegistry takes the story through a real registry, on the real broker where there is one.
 func TestRealRegistry(t *testing.T) {
+	t.Parallel()
 	url := os.Getenv("FLIS_REGISTRY")
 	if url == "" {
 		t.Skip("no real registry: set FLIS_REGISTRY to its URL (.ci/registry/registry starts one)")

@@ -101,6 +101,7 @@ func (w *replayWorld) certificate() string {
 
 // TestReplayOfAnotherMapping: a column, the keys, and rows that go; what was delivered is kept.
 func TestReplayOfAnotherMapping(t *testing.T) {
+	t.Parallel()
 	w := newReplayWorld(t)
 	w.take(w.visitation("1", nil), w.visitation("2", map[string]any{"MIN_MA": 10}), w.seal(2))
 	day := w.day.String()
@@ -118,7 +119,7 @@ func TestReplayOfAnotherMapping(t *testing.T) {
 	says(t, w.flis(0, "replay", "vitae", "--from", (w.day+1).String(), "--dry-run"),
 		"0 records judged")
 
-	says(t, w.flis(0, "replay", "vitae"), "generation 1 of 2 records is written", "closed 1 units")
+	says(t, w.flis(0, "replay", "vitae"), "generation 1 of 2 records is written", "closed 2 units")
 	require.Equal(t, map[string]string{"vitae:1": "135.0000", "vitae:2": "95.0000"}, w.rows())
 	require.Equal(t, map[string]string{"vitae:1": "105.0000", "vitae:2": "85.0000"},
 		w.rows("--known-at", day))
@@ -154,6 +155,7 @@ func TestReplayOfAnotherMapping(t *testing.T) {
 
 // TestParkedReplay: a code that our list lacked. The day that waited is revised and whole.
 func TestParkedReplay(t *testing.T) {
+	t.Parallel()
 	w := newReplayWorld(t)
 	w.take(w.visitation("1", nil), w.visitation("2", map[string]any{"LEVTYPE": "Q"}),
 		w.event("e-3", "visitation", mixed(vitaeVisitation(nil), map[string]any{"STARTDATO": "x"})),
@@ -183,6 +185,7 @@ func TestParkedReplay(t *testing.T) {
 // TestReplayOfSnapshots: CPR's blocks are snapshots that reach every municipality. A mapping of ours
 // forgot them for addresses; mended and replayed, all is as if it had been right from the first.
 func TestReplayOfSnapshots(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join("..", "..", "transforms", "mappings", "cpr", "person.yaml")
 	right, err := os.ReadFile(file)
 	require.NoError(t, err)

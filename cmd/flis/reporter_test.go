@@ -43,6 +43,7 @@ func sealLine(t *testing.T, id string, n int) string {
 // TestReporterIsNotTheMunicipality: records, seals and counts of one for whom another reports are
 // its own; each of the two is proven by itself.
 func TestReporterIsNotTheMunicipality(t *testing.T) {
+	t.Parallel()
 	w := newReporterWorld(t)
 	w.flis(0, "feed", "vitae", w.write("a.jsonl", reported(t, "1", "183", nil)+
 		reported(t, "2", "183", nil)+reported(t, "3", "187", nil)+
@@ -63,6 +64,7 @@ func TestReporterIsNotTheMunicipality(t *testing.T) {
 // TestMendedRecordOfAReporter: what cannot be read is the reporter's; mended, it is whose it says,
 // and the reporter lacks nothing.
 func TestMendedRecordOfAReporter(t *testing.T) {
+	t.Parallel()
 	w := newReporterWorld(t)
 	bad := reported(t, "1", "x87", nil)
 	w.flis(0, "feed", "vitae", w.write("a.jsonl", bad+reported(t, "2", "183", nil)+
@@ -81,6 +83,7 @@ func TestMendedRecordOfAReporter(t *testing.T) {
 // TestWhoMayNotReport: a neighbour, another system, an area without indberetter, and headers that
 // contradict the record; nothing of them is a row.
 func TestWhoMayNotReport(t *testing.T) {
+	t.Parallel()
 	w := newReporterWorld(t)
 	file := w.write(
 		"a.jsonl",
@@ -131,6 +134,7 @@ func TestWhoMayNotReport(t *testing.T) {
 
 // TestReportersThatAreRefused: an agreement's indberetter is another open municipality's code.
 func TestReportersThatAreRefused(t *testing.T) {
+	t.Parallel()
 	w := newReporterWorld(t)
 	for _, c := range [][3]string{
 		{`indberetter: "0183"`, `indberetter: "183"`, "want four digits"},

@@ -58,6 +58,7 @@ func newSequenceWorld(t *testing.T) *sequenceWorld {
 
 // TestSequenceFromFeedToStatus: a whole day, a hole, the hole filled later, and silence.
 func TestSequenceFromFeedToStatus(t *testing.T) {
+	t.Parallel()
 	w := newSequenceWorld(t)
 	status := w.take(w.event(6, 2, nil), w.event(6, 1, nil), w.beat(6, 2, 2))
 	require.NotContains(t, status, w.day(6), "closed, and lacks nothing")
@@ -84,6 +85,7 @@ func TestSequenceFromFeedToStatus(t *testing.T) {
 // TestSequenceThatIsParked: a parked number is missing until it is mended; a heartbeat that
 // contradicts itself is no statement.
 func TestSequenceThatIsParked(t *testing.T) {
+	t.Parallel()
 	w := newSequenceWorld(t)
 	file := w.write("bad.jsonl", w.beat(6, 3, 2))
 	says(t, w.flis(3, "check", "vitae", file), "sekvens", "less than the day's antal")
@@ -96,6 +98,7 @@ func TestSequenceThatIsParked(t *testing.T) {
 
 // TestAgreementWords: calendars, deadlines and updates that are refused say what is wanted.
 func TestAgreementWords(t *testing.T) {
+	t.Parallel()
 	w := newVitaeWorld(t)
 	for right, words := range map[string][]string{
 		`leverer: maanedlig 10`:                                nil,

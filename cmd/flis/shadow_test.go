@@ -21,6 +21,7 @@ func (v *vendorChange) shadowed(t *testing.T) *badWorld {
 // TestShadowIsNeverDelivered: with a shadow everything that a municipality is given is what it is
 // without; the shadow has certificates of its own, which the audit proves.
 func TestShadowIsNeverDelivered(t *testing.T) {
+	t.Parallel()
 	v := newVendorChange("kmd-nexus", "cura", lastWednesday())
 	with, without := v.shadowed(t), v.world(t, agreed(v.old, ""))
 	for i := range deliveries {
@@ -82,6 +83,7 @@ func (w *badWorld) unitStates() string {
 // TestDiff: what would change if the shadow took over: nothing, while both say the same; else it is
 // counted by key and column, in every form; the codes of exit tell the two apart.
 func TestDiff(t *testing.T) {
+	t.Parallel()
 	v := newVendorChange("vitae", "kmd-nexus", lastWednesday())
 	w := v.shadowed(t)
 	says(t, w.flis(1, "diff", changing, "aeldre"), "there is nothing in")
@@ -170,6 +172,7 @@ func (w *badWorld) diffLines(code int, more ...string) []string {
 // TestShadowsThatOverlap: two shadow agreements of one system for the same time are refused; those
 // of two systems are not, and diff wants to know which is meant.
 func TestShadowsThatOverlap(t *testing.T) {
+	t.Parallel()
 	v := newVendorChange("vitae", "kmd-nexus", lastWednesday())
 	w := v.world(t, agreed("vitae", ""), agreed("cura", ", skygge: true"),
 		agreed("kmd-nexus", ", skygge: true"), agreed("kmd-nexus", `, fra: "2026-01-01", skygge: true`))
@@ -189,6 +192,7 @@ func TestShadowsThatOverlap(t *testing.T) {
 
 // TestTwoClosersOfAShadow: closers beside each other make one chain of a shadow too.
 func TestTwoClosersOfAShadow(t *testing.T) {
+	t.Parallel()
 	v := newVendorChange("kmd-nexus", "cura", lastWednesday())
 	w := v.shadowed(t)
 	for i := range 3 {
@@ -212,6 +216,7 @@ func TestTwoClosersOfAShadow(t *testing.T) {
 
 // TestShadowThatCannotBeClosed stops nothing of what is delivered.
 func TestShadowThatCannotBeClosed(t *testing.T) {
+	t.Parallel()
 	v := newVendorChange("kmd-nexus", "cura", lastWednesday())
 	w := v.shadowed(t)
 	v.send(w, v.old, 0, true)

@@ -39,6 +39,7 @@ func written(t *testing.T, w rowWriter) {
 }
 
 func TestShowCSV(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	written(t, newCSV(&out, formatColumns))
 	require.True(t, strings.HasPrefix(out.String(), "tekst,tal,sand,dag,tid,beloeb\r\n"+
@@ -52,6 +53,7 @@ func TestShowCSV(t *testing.T) {
 }
 
 func TestShowJSON(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	written(t, newJSON(&out, formatColumns))
 	dec := json.NewDecoder(&out)
@@ -72,6 +74,7 @@ func TestShowJSON(t *testing.T) {
 }
 
 func TestShowTable(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	written(t, newAligned(&out, formatColumns, "heading"))
 	lines := strings.Split(out.String(), "\n")
@@ -89,6 +92,7 @@ func TestShowTable(t *testing.T) {
 }
 
 func TestShowTableStreams(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	w := newAligned(&out, formatColumns[:1], "heading")
 	for range alignedFirst + 20_000 {
@@ -102,6 +106,7 @@ func TestShowTableStreams(t *testing.T) {
 
 // A reader that has gone away ends the verb without a word; a full disk does not.
 func TestShowBrokenPipe(t *testing.T) {
+	t.Parallel()
 	r, out, err := os.Pipe()
 	require.NoError(t, err)
 	require.NoError(t, r.Close())
@@ -116,6 +121,7 @@ func TestShowBrokenPipe(t *testing.T) {
 }
 
 func TestDecimalText(t *testing.T) {
+	t.Parallel()
 	for want, x := range map[string]struct {
 		unscaled int64
 		scale    int
@@ -126,6 +132,7 @@ func TestDecimalText(t *testing.T) {
 }
 
 func TestParseFindings(t *testing.T) {
+	t.Parallel()
 	all := []schemas.Finding{
 		{Code: schemas.CodeMapping, Path: "ydelser[2].lov", Rule: "is missing",
 			Mend: "send it (as text)"},
@@ -146,6 +153,7 @@ func TestParseFindings(t *testing.T) {
 }
 
 func TestFileText(t *testing.T) {
+	t.Parallel()
 	sum := strings.Repeat("0123456789abcdef", 4)
 	require.Equal(t, "0123456789ab, unit 17", fileText("//cpr|"+sum+"-17"))
 	require.Equal(t, "0123456789ab, line 3", fileText("//cura|"+sum+"-linje-3"))
@@ -153,6 +161,7 @@ func TestFileText(t *testing.T) {
 }
 
 func TestParsePlace(t *testing.T) {
+	t.Parallel()
 	stream, offset, err := parsePlace("raw.cura.borgerdokument.v1/0/17#3")
 	require.NoError(t, err)
 	require.Equal(t, "raw.cura.borgerdokument.v1/0", stream)
@@ -164,6 +173,7 @@ func TestParsePlace(t *testing.T) {
 }
 
 func TestParseKey(t *testing.T) {
+	t.Parallel()
 	one := &schemas.Dataset{Name: "borger.adresse", Key: []string{"cpr"}}
 	two := &schemas.Dataset{Name: "borger.personnummer", Key: []string{"cpr", "dato"}}
 	key, err := parseKey(one, "a,b")

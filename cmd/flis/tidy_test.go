@@ -98,6 +98,7 @@ func goFiles(t *testing.T) []*goFile {
 var longText = regexp.MustCompile(`"[^"]{50,}"`)
 
 func TestTidySizes(t *testing.T) {
+	t.Parallel()
 	for _, s := range goFiles(t) {
 		n := 0
 		raw := false // inside a raw string: text for people, or a table
@@ -133,6 +134,7 @@ func TestTidySizes(t *testing.T) {
 }
 
 func TestTidyImports(t *testing.T) {
+	t.Parallel()
 	for _, s := range goFiles(t) {
 		for _, i := range s.file.Imports {
 			path := strings.Trim(i.Path.Value, `"`)
@@ -178,6 +180,7 @@ var (
 )
 
 func TestTidyWords(t *testing.T) {
+	t.Parallel()
 	for _, s := range goFiles(t) {
 		for n, line := range strings.Split(string(s.text), "\n") {
 			if unfinished.MatchString(line) && !strings.HasPrefix(s.path, "cmd/flis/tidy") {
@@ -194,6 +197,7 @@ func TestTidyWords(t *testing.T) {
 }
 
 func TestTidyDeclarations(t *testing.T) {
+	t.Parallel()
 	for _, s := range goFiles(t) {
 		if s.test() {
 			continue
@@ -248,6 +252,7 @@ func checkExportedTypes(t *testing.T, s *goFile, d *ast.GenDecl) {
 // TestTidyReading keeps the second reading of CPR a second one: it imports the standard library
 // only.
 func TestTidyReading(t *testing.T) {
+	t.Parallel()
 	found := false
 	for _, s := range goFiles(t) {
 		if !strings.HasPrefix(s.path, "cmd/flis/cprreading") ||

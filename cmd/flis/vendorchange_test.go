@@ -251,6 +251,7 @@ func sameAnswers(t *testing.T, want, got []string) {
 // 1 January, the new vendor with converted history): what a municipality asks has the same answer
 // whether the old vendor tells everything, the new one does, or they change on D.
 func TestVendorChanges(t *testing.T) {
+	t.Parallel()
 	year := lastWednesday().Civil().Year()
 	for name, v := range map[string]*vendorChange{
 		"VS5": newVendorChange("kmd-nexus", "cura", lastWednesday()),
@@ -368,6 +369,7 @@ func cutAt(rows []map[string]string, day schemas.Day, after bool) (all []map[str
 
 // TestStoryWithoutVendorChange: the demo's story has the same answers whoever tells it.
 func TestStoryWithoutVendorChange(t *testing.T) {
+	t.Parallel()
 	asked := map[scenario.Vendors][]string{}
 	for _, v := range []scenario.Vendors{scenario.OnlyOld, scenario.OnlyNew, scenario.Switch} {
 		dir, s := story(t, "", v)

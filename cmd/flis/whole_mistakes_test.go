@@ -200,6 +200,7 @@ func (s nextNumber) Create(ctx context.Context, key string, write func(io.Writer
 // TestWholeSimulationSeesMistakes: each planted mistake is seen within so many seeds, or the suite
 // fails. It takes minutes: .ci/run runs it with the many seeds.
 func TestWholeSimulationSeesMistakes(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("FLIS_WHOLE_TIME") == "" {
 		t.Skip("FLIS_WHOLE_TIME says how long the whole simulation may run")
 	}

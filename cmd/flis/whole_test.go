@@ -100,7 +100,12 @@ func (s *wholeSim) mistakenCodes(cfg *config) error {
 }
 
 // simulateWhole runs one seed.
-func simulateWhole(ctx context.Context, dir string, seed uint64, m wholeMistake) (*wholeSim, error) {
+func simulateWhole(
+	ctx context.Context,
+	dir string,
+	seed uint64,
+	m wholeMistake,
+) (*wholeSim, error) {
 	s, err := newWholeSim(ctx, dir, seed, m)
 	if err != nil {
 		return nil, err
@@ -125,6 +130,7 @@ func simulateWhole(ctx context.Context, dir string, seed uint64, m wholeMistake)
 // TestWholeSimulation runs the whole system by seeds; FLIS_WHOLE_SEEDS says how many, FLIS_WHOLE_SEED
 // runs one again, FLIS_WHOLE_TIME runs as many as the time holds.
 func TestWholeSimulation(t *testing.T) {
+	t.Parallel()
 	seeds, from, limit := uint64(3), uint64(0), time.Duration(0)
 	var err error
 	if v := os.Getenv("FLIS_WHOLE_SEEDS"); v != "" {

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
+	"hash/crc32"
 	"hash/fnv"
 	"io"
 	"io/fs"
@@ -21,13 +23,14 @@ import (
 )
 
 // A copy is one file: a line that names the format; the entities as length and key, length and
-// value, in order of the key's FNV-1a and the key; the state as JSON; the state's length in 8
-// bytes, big-endian. It is replaced whole: entities and progress are always of one moment.
+// value, in order of the key's FNV-1a and the key; the state as JSON, which holds the CRC-32C of the
+// entities; the state's length in 8 bytes and the CRC-32C of state and length in 4, big-endian. It
+// is replaced whole: entities and progress are always of one moment.
 
 const (
 	copyName   = "kopi.flis"
 	copyFirst  = "flis-kopi 1\n"
-	tailBytes  = 8
+	tailBytes  = 8 + crc32.Size
 	stateMost  = 1 << 20
 	entityMost = 64 << 20
 	// scratchPrefix begins the names of files that an earlier process may have left.
@@ -43,6 +46,7 @@ type State struct {
 	Leverance string      `json:"leverance"`
 	Next      int64       `json:"naeste"` // offset to read from
 	Parts     []StatePart `json:"datasaet"`
+	Body      uint32      `json:"crc32c"` // of the entities as they are written
 }
 
 // StatePart is one dataset of a copy.
@@ -98,7 +102,7 @@ func (c *Copy) readState(f *os.File) error {
 	}
 	b := make([]byte, n)
 	c.body = info.Size() - tailBytes - int64(n)
-	if _, err := f.ReadAt(b, c.body); err != nil {
+	if _, err := f.ReadAt(b, c.body); err != nil || !bytes.Equal(last[:], tailOf(b)) {
 		return ErrCopy
 	}
 	if err := json.Unmarshal(b, &c.State); err != nil {
@@ -108,6 +112,15 @@ func (c *Copy) readState(f *os.File) error {
 		return fmt.Errorf("format %d, this program knows %d: use a newer build", c.Format, Format)
 	}
 	return nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// tailOf is the end of a copy with this state.
+func tailOf(state []byte) []byte {
+	tail := binary.BigEndian.AppendUint64(nil, uint64(len(state)))
+	sum := crc32.Update(crc32.Checksum(state, castagnoli), castagnoli, tail)
+	return binary.BigEndian.AppendUint32(tail, sum)
 }
 
 // Entities hands fn every entity of the copy, in the file's order; the value is in registry framing
@@ -163,6 +176,8 @@ func (e *entity) compare(o *entity) int {
 type copyReader struct {
 	file *os.File // nil = the copy is empty
 	in   *bufio.Reader
+	sum  hash.Hash32 // of what in has read
+	want uint32
 	last entity
 }
 
@@ -176,7 +191,9 @@ func (c *Copy) open() (*copyReader, error) {
 	}
 	from := int64(len(copyFirst))
 	section := io.NewSectionReader(f, from, c.body-from)
-	return &copyReader{file: f, in: bufio.NewReaderSize(section, 1<<18)}, nil
+	sum := crc32.New(castagnoli)
+	in := bufio.NewReaderSize(io.TeeReader(section, sum), 1<<18)
+	return &copyReader{file: f, in: in, sum: sum, want: c.Body}, nil
 }
 
 func (r *copyReader) close() {
@@ -185,13 +202,17 @@ func (r *copyReader) close() {
 	}
 }
 
-// next gives the next entity, which holds until the one after it; nil at the end.
+// next gives the next entity, which holds until the one after it; nil at the end, where it is known
+// that all were as they were written.
 func (r *copyReader) next() (*entity, error) {
 	if r.file == nil {
 		return nil, nil
 	}
 	n, err := binary.ReadUvarint(r.in)
 	if errors.Is(err, io.EOF) {
+		if r.sum.Sum32() != r.want {
+			return nil, ErrCopy
+		}
 		return nil, nil
 	}
 	key, err := r.bytes(n, err)
@@ -226,6 +247,7 @@ type copyWriter struct {
 	file *os.File
 	out  *bufio.Writer
 	sums digests
+	body hash.Hash32
 	room []byte
 }
 
@@ -234,7 +256,8 @@ func newCopyWriter(dir string) (*copyWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write copy: %w", err)
 	}
-	w := &copyWriter{file: f, out: bufio.NewWriterSize(f, 1<<18), sums: digests{}}
+	w := &copyWriter{file: f, out: bufio.NewWriterSize(f, 1<<18), sums: digests{},
+		body: crc32.New(castagnoli)}
 	_, _ = w.out.WriteString(copyFirst) // Flush tells
 	return w, nil
 }
@@ -244,7 +267,8 @@ func (w *copyWriter) put(e *entity) {
 	w.sums.of(d).add(e.key, e.value[min(frameBytes, len(e.value)):], 1)
 	w.room = append(binary.AppendUvarint(w.room[:0], uint64(len(e.key))), e.key...)
 	w.room = append(binary.AppendUvarint(w.room, uint64(len(e.value))), e.value...)
-	_, _ = w.out.Write(w.room) // Flush tells
+	_, _ = w.body.Write(w.room) // never fails
+	_, _ = w.out.Write(w.room)  // Flush tells
 }
 
 // drop forgets what was written.
@@ -255,7 +279,7 @@ func (w *copyWriter) drop() {
 
 // commit puts the copy in the place of the one before: durable before it is seen.
 func (w *copyWriter) commit(dir string, s State, sync bool) (*Copy, error) {
-	s.Format, s.Parts = Format, nil
+	s.Format, s.Parts, s.Body = Format, nil, w.body.Sum32()
 	for d, sum := range w.sums {
 		s.Parts = append(s.Parts, StatePart{d, sum.Count, hex.EncodeToString(sum.Sum[:])})
 	}
@@ -266,7 +290,7 @@ func (w *copyWriter) commit(dir string, s State, sync bool) (*Copy, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, _ = w.out.Write(binary.BigEndian.AppendUint64(bytes.Clone(b), uint64(len(b))))
+	_, _ = w.out.Write(append(bytes.Clone(b), tailOf(b)...))
 	err = w.out.Flush()
 	if err == nil && sync {
 		err = w.file.Sync()

@@ -248,12 +248,27 @@ func TestCopyDamaged(t *testing.T) {
 	require.Equal(t, int64(2), caught.Number)
 	require.True(t, caught.Renewed, "entities that were changed never get into the next copy")
 
+	for at := range good {
+		bad := append([]byte{}, good...)
+		bad[at] ^= 1
+		require.NoError(t, os.WriteFile(file, bad, 0o600))
+		require.ErrorIs(t, read(r.dir), curated.ErrCopy, "a bit of byte %d", at)
+	}
 	for _, b := range [][]byte{{}, good[:len(good)-1], []byte("something else altogether"),
 		append([]byte("flis-kopi 2\n"), good[len("flis-kopi 1\n"):]...)} {
 		require.NoError(t, os.WriteFile(file, b, 0o600))
 		_, err := curated.OpenConsumer(r.dir, r.log, curated.Options{})
 		require.ErrorIs(t, err, curated.ErrCopy)
 	}
+}
+
+// read reads a copy to its end.
+func read(dir string) error {
+	c, err := curated.OpenCopy(dir)
+	if err != nil {
+		return err
+	}
+	return c.Entities(func(string, []byte) error { return nil })
 }
 
 func TestCompareTells(t *testing.T) {

@@ -35,7 +35,8 @@ type Segment struct {
 //
 // Only the highest generation of an event counts (Latest). Two rows of one event id, ordinal and
 // content are one, at the lesser order. A scope takes back
-// only what it said itself. Backgrounds hold where nothing else was said, the first of them.
+// only what it said itself. Backgrounds hold where nothing else was said, the first of them. A
+// replace says nothing of all time but what its own record says after it, background too.
 func Key(kind schemas.Kind, statements, snapshots []schemas.Row) []Segment {
 	statements, snapshots = Latest(statements), Latest(snapshots)
 	if len(snapshots) == 0 && len(statements) == 1 {
@@ -49,11 +50,7 @@ func Key(kind schemas.Kind, statements, snapshots []schemas.Row) []Segment {
 		return nil
 	}
 	g.cut()
-	winners := g.winners()
-	first := make([]int32, len(winners))
-	g.paint(false, winners, first)
-	g.paint(true, winners, first)
-	return g.segments(winners, first)
+	return g.segments(g.winners())
 }
 
 func single(kind schemas.Kind, r *schemas.Row) []Segment {
@@ -251,34 +248,75 @@ func (g *group) cut() {
 }
 
 // winners gives the event that holds at each leaf, -1 for none. Greatest first, each fills what is
-// still free; then the backgrounds, least first.
+// still free; then the backgrounds, least first. Of a replace, see behind.
 func (g *group) winners() []int32 {
-	winners := make([]int32, len(g.bounds)-1)
-	next := make([]int, len(g.bounds)) // the first free leaf at or after, halved on the way
-	for i := range next {
-		next[i] = i
-	}
-	for i := range winners {
-		winners[i] = -1
-	}
-	fill := func(i int) {
-		e := &g.events[i]
-		for l := free(next, e.from); l < e.alive; l = free(next, l) {
-			winners[l] = int32(i)
-			next[l] = l + 1
-		}
-	}
+	f := newFilling(len(g.bounds))
+	carried := g.carried()
 	for i := len(g.events) - 1; i >= 0; i-- {
 		if e := &g.events[i]; !e.snapshot() && !e.row.Background {
-			fill(i)
+			g.behind(i, carried, f)
+			f.fill(e.from, e.alive, i)
 		}
 	}
 	for i := range g.events {
-		if e := &g.events[i]; !e.snapshot() && e.row.Background {
-			fill(i)
+		e := &g.events[i]
+		switch {
+		case e.snapshot() || !e.row.Background:
+		case e.row.Op == schemas.OpReplace:
+			g.lacking(i, carried, func(from, to int) { f.fill(from, min(to, e.alive), i) })
+		default:
+			f.fill(e.from, e.alive, i)
 		}
 	}
-	return winners
+	return f.winners
+}
+
+// carried is what the records of replaces say beside them, where some of it is background: a
+// replace says nothing but where its own record says what is.
+func (g *group) carried() map[batch][]int {
+	behind := func(e event) bool { return e.row.Background && !e.snapshot() }
+	if !slices.ContainsFunc(g.events, behind) {
+		return nil
+	}
+	return g.members()
+}
+
+// behind fills, where a replace holds, what its own record says in the background: what was said
+// before is gone, and nobody has said more since.
+func (g *group) behind(i int, carried map[batch][]int, f *filling) {
+	e := &g.events[i]
+	if e.row.Op != schemas.OpReplace {
+		return
+	}
+	for _, m := range slices.Sorted(slices.Values(carried[batchOf(e.row)])) {
+		if b := &g.events[m]; m > i && b.row.Background {
+			f.fill(b.from, min(b.alive, e.alive), m)
+		}
+	}
+}
+
+// filling is who holds at each leaf, and the first free leaf at or after each, halved on the way.
+type filling struct {
+	winners []int32
+	next    []int
+}
+
+func newFilling(bounds int) *filling {
+	f := &filling{make([]int32, bounds-1), make([]int, bounds)}
+	for i := range f.next {
+		f.next[i] = i
+	}
+	for i := range f.winners {
+		f.winners[i] = -1
+	}
+	return f
+}
+
+func (f *filling) fill(from, to, event int) {
+	for l := free(f.next, from); l < to; l = free(f.next, l) {
+		f.winners[l] = int32(event)
+		f.next[l] = l + 1
+	}
 }
 
 func free(next []int, l int) int {
@@ -290,8 +328,9 @@ func free(next []int, l int) int {
 }
 
 // segments joins neighbours of equal content; the first in valid time gives the metadata.
-func (g *group) segments(winners, first []int32) []Segment {
+func (g *group) segments(winners []int32) []Segment {
 	var out []Segment
+	runs := newRuns(g)
 	last := nothing
 	for l, w := range winners {
 		content := nothing
@@ -303,7 +342,7 @@ func (g *group) segments(winners, first []int32) []Segment {
 		case content == last:
 			out[len(out)-1].To = g.bounds[l+1]
 		default:
-			s := Segment{From: g.bounds[l], To: g.bounds[l+1], Row: g.events[first[l]].row}
+			s := Segment{From: g.bounds[l], To: g.bounds[l+1], Row: g.events[runs.first(l)].row}
 			if g.kind == schemas.Fact {
 				s.From = g.events[w].row.From
 			}

@@ -59,7 +59,21 @@ var mutants = map[string]func(set) []string{
 		return out
 	},
 	"repetition counts anew": changed(func(r *schemas.Row) { r.EventID += string(rune(r.Offset)) }),
-	"generation ignored":     changed(func(r *schemas.Row) { r.Generation = 0 }),
+	"both copies count": changed(func(r *schemas.Row) {
+		if r.Offset >= 100 {
+			r.Digest++
+		}
+	}),
+	"the last copy counts": func(s set) []string {
+		rows := slices.DeleteFunc(slices.Clone(s.rows), func(r schemas.Row) bool {
+			return r.Generation == 0 && slices.ContainsFunc(s.rows, func(o schemas.Row) bool {
+				return o.EventID == r.EventID && recordOf(&o) > recordOf(&r)
+			})
+		})
+		m := set{s.kind, rows}
+		return lines(fold.Key(s.kind, m.statements(), m.snapshots(true)))
+	},
+	"generation ignored": changed(func(r *schemas.Row) { r.Generation = 0 }),
 	"withdrawn key kept": func(s set) []string {
 		rows := slices.DeleteFunc(slices.Clone(s.rows), func(r schemas.Row) bool {
 			return r.Op == schemas.OpWithdrawn
@@ -68,6 +82,11 @@ var mutants = map[string]func(set) []string{
 		return lines(fold.Key(s.kind, kept.statements(), kept.snapshots(true)))
 	},
 	"the first generation stays": changed(func(r *schemas.Row) { r.Generation = 2 - r.Generation }),
+	"a replace hides its own background": changed(func(r *schemas.Row) {
+		if r.Op == schemas.OpReplace {
+			r.Scope += "?" // so that it is of another batch than the rows of its record
+		}
+	}),
 	"a replace forgets what was": func(s set) []string {
 		rows := slices.DeleteFunc(
 			s.statements(),
@@ -94,7 +113,10 @@ func changed(alter func(*schemas.Row)) func(set) []string {
 		m := set{s.kind, rows}
 		var out []string
 		for _, g := range fold.Key(s.kind, m.statements(), m.snapshots(true)) {
-			out = append(out, line(g.From, g.To, was[id{g.Row.Offset, g.Row.Ordinal, string(g.Row.Payload)}]))
+			out = append(
+				out,
+				line(g.From, g.To, was[id{g.Row.Offset, g.Row.Ordinal, string(g.Row.Payload)}]),
+			)
 		}
 		return out
 	}

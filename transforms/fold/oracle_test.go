@@ -1,6 +1,7 @@
 package fold_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -40,13 +41,24 @@ func newOracle(kind schemas.Kind, statements, snapshots []schemas.Row) *oracle {
 	return o
 }
 
-// said leaves out what an event has said otherwise in a later generation, and withdrawals.
+// said leaves out what an event has said otherwise in a later generation or in an earlier record of
+// that generation, and withdrawals. Snapshots are apart, by scope: all are of one group's.
 func said(rows, all []schemas.Row) []schemas.Row {
 	return slices.DeleteFunc(slices.Clone(rows), func(r schemas.Row) bool {
 		return r.Op == schemas.OpWithdrawn || slices.ContainsFunc(all, func(o schemas.Row) bool {
-			return o.EventID == r.EventID && o.Generation > r.Generation
+			if o.EventID != r.EventID || o.OfSnapshot() != r.OfSnapshot() ||
+				r.OfSnapshot() && o.Scope != r.Scope {
+				return false
+			}
+			return o.Generation > r.Generation ||
+				o.Generation == r.Generation && recordOf(&o) < recordOf(&r)
 		})
 	})
+}
+
+// recordOf spells the order of records; all its numbers have few digits.
+func recordOf(r *schemas.Row) string {
+	return fmt.Sprintf("%03d %03d %s %03d", r.Stated, r.Sequence, r.Stream, r.Offset)
 }
 
 func distinct(rows []schemas.Row) []*schemas.Row {
@@ -114,16 +126,31 @@ func (o *oracle) winner(d schemas.Day) *schemas.Row {
 	for _, r := range o.statements {
 		switch {
 		case !o.covers(r, d) || o.takenBack(r, d):
+		case r.Background && r.Op == schemas.OpReplace && !o.lacks(r, false, d):
 		case r.Background && back == nil:
 			back = r
 		case !r.Background:
 			front = r
 		}
 	}
-	if front != nil {
-		return front
+	switch {
+	case front == nil:
+		return back
+	case front.Op == schemas.OpReplace:
+		return cmp.Or(o.behind(front, d), front)
 	}
-	return back
+	return front
+}
+
+// behind is the first that a replace's own record says in the background of the day.
+func (o *oracle) behind(s *schemas.Row, d schemas.Day) *schemas.Row {
+	for _, m := range o.statements {
+		if m.Background && m.Op != schemas.OpReplace && ofOneBatch(s, m) && o.before(s, m) &&
+			o.covers(m, d) && !o.takenBack(m, d) {
+			return m
+		}
+	}
+	return nil
 }
 
 // lacks says whether no member of the snapshot's or replace's own batch speaks of the day after it.
@@ -134,29 +161,72 @@ func (o *oracle) lacks(s *schemas.Row, background bool, d schemas.Day) bool {
 	})
 }
 
-// first walks back from the winner as long as the same was said without a break.
-func (o *oracle) first(w *schemas.Row, d schemas.Day) *schemas.Row {
-	background := w.Background
-	said := slices.Clone(o.statements[:slices.Index(o.statements, w)])
-	slices.Reverse(said)
-	for _, x := range said {
-		switch {
-		case !o.covers(x, d) || background && !x.Background:
+// first is who began the run that holds at the day. It looks at what holds after each statement and
+// snapshot in turn: while that is equal, the row keeps who it had; what was hidden and holds
+// again is as it was.
+func (o *oracle) first(d schemas.Day) *schemas.Row {
+	var holds, first *schemas.Row
+	began := map[*schemas.Row]*schemas.Row{}
+	all := o.inOrder()
+	for i, r := range all {
+		if !o.covers(r, d) {
 			continue
-		case x.Op == schemas.OpReplace && !o.lacks(x, background, d):
-			continue
-		case x.Op != schemas.OpUpsert || string(x.Payload) != string(w.Payload):
-			return w
 		}
-		for _, s := range o.snapshots {
-			if s.Scope == x.Scope && !o.before(s, x) && o.before(s, w) && o.covers(s, d) &&
-				o.lacks(s, background, d) {
-				return w
-			}
+		began[r] = r
+		w := o.upTo(all[:i+1], d).winner(d)
+		switch same := says(w) == says(holds); {
+		case same && w == r:
+			began[r] = first
+		case !same && w != nil:
+			first = began[w]
 		}
-		w = x
+		holds = w
 	}
-	return w
+	return first
+}
+
+// upTo knows what was said so far. A snapshot or replace, of which a member speaks of the day, is
+// said with the first of them.
+func (o *oracle) upTo(said []*schemas.Row, d schemas.Day) *oracle {
+	p := &oracle{kind: o.kind, place: o.place}
+	for _, r := range said {
+		head := r.Op == schemas.OpSnapshot || r.Op == schemas.OpReplace
+		if head && !o.lacks(r, false, d) && p.and(said).lacks(r, false, d) {
+			continue
+		}
+		if r.Op == schemas.OpSnapshot {
+			p.snapshots = append(p.snapshots, r)
+		} else {
+			p.statements = append(p.statements, r)
+		}
+	}
+	return p
+}
+
+// and knows the statements of rows, and no snapshots.
+func (o *oracle) and(rows []*schemas.Row) *oracle {
+	statements := slices.DeleteFunc(
+		slices.Clone(rows),
+		func(r *schemas.Row) bool { return r.Op == schemas.OpSnapshot },
+	)
+	return &oracle{kind: o.kind, place: o.place, statements: statements}
+}
+
+func (o *oracle) inOrder() []*schemas.Row {
+	all := slices.Concat(o.snapshots, o.statements)
+	at := func(r *schemas.Row) *schemas.Row { return cmp.Or(o.place[r], r) }
+	slices.SortStableFunc(all, func(a, b *schemas.Row) int {
+		return schemas.CompareOrder(at(a), at(b))
+	})
+	return all
+}
+
+// says is the content that a statement gives, "" for nothing.
+func says(r *schemas.Row) string {
+	if r == nil || r.Op != schemas.OpUpsert {
+		return ""
+	}
+	return string(r.Payload)
 }
 
 func (o *oracle) rows() []string {
@@ -185,7 +255,7 @@ func (o *oracle) rows() []string {
 		}
 		end(d)
 		if last = w; w != nil {
-			from, first = d, o.first(w, d)
+			from, first = d, o.first(d)
 			if o.kind == schemas.Fact {
 				from = w.From
 			}
@@ -220,11 +290,19 @@ func (s set) statements() []schemas.Row {
 	)
 }
 
-// snapshots is those in force, or all.
+// snapshots is those that count and are in force, or all.
 func (s set) snapshots(whole bool) []schemas.Row {
-	return slices.DeleteFunc(slices.Clone(s.rows), func(r schemas.Row) bool {
-		return !r.OfSnapshot() || whole && !fold.Whole(&r, s.rows)
-	})
+	all := slices.DeleteFunc(
+		slices.Clone(s.rows),
+		func(r schemas.Row) bool { return !r.OfSnapshot() },
+	)
+	if !whole {
+		return all
+	}
+	return slices.DeleteFunc(
+		said(all, all),
+		func(r schemas.Row) bool { return !fold.Whole(&r, s.rows) },
+	)
 }
 
 func (s set) String() string {
@@ -271,20 +349,28 @@ var sets = rapid.Custom(func(t *rapid.T) set {
 			s.rows = append(s.rows, drawReplay(t, n, g+1)...)
 		}
 		if rapid.IntRange(0, 5).Draw(t, "again") == 0 {
-			for _, r := range record {
-				r.Offset, r.Sequence = r.Offset+100, r.Sequence+rapid.Int64Range(
-					0,
-					3,
-				).Draw(
-					t,
-					"later",
-				)
-				s.rows = append(s.rows, r)
-			}
+			s.rows = append(s.rows, drawAgain(t, n, record)...)
 		}
 	}
 	return s
 })
+
+// drawAgain is a record sent once more, before or after a mapping has changed.
+func drawAgain(t *rapid.T, n int, record []schemas.Row) []schemas.Row {
+	again, later := slices.Clone(record), rapid.Int64Range(-1, 3).Draw(t, "later")
+	if len(record) > 0 && rapid.Bool().Draw(t, "otherwise") {
+		again = drawRecord(t, n)
+		for i := range again {
+			again[i].Stated = record[0].Stated
+			again[i].Sequence = record[0].Sequence
+		}
+	}
+	for i := range again {
+		again[i].Offset += 100
+		again[i].Sequence = max(0, again[i].Sequence+later)
+	}
+	return again
+}
 
 // drawReplay is another generation of a record: it says something else, or withdraws all.
 func drawReplay(t *rapid.T, n int, generation int32) (rows []schemas.Row) {
@@ -293,9 +379,12 @@ func drawReplay(t *rapid.T, n int, generation int32) (rows []schemas.Row) {
 	}
 	gone := schemas.Row{Stream: "a", Offset: int64(n), EventID: fmt.Sprint("e", n), Ordinal: 10,
 		Op: schemas.OpWithdrawn, From: schemas.Always, To: schemas.Open, Arrived: schemas.Instant(n)}
-	snapshot := gone
-	snapshot.Absent = schemas.AbsentGone
-	rows = append(rows, gone, snapshot)
+	rows = append(rows, gone)
+	for _, scope := range []string{"", "S", "T"} {
+		snapshot := gone
+		snapshot.Absent, snapshot.Scope = schemas.AbsentGone, scope
+		rows = append(rows, snapshot)
+	}
 	for i := range rows {
 		rows[i].Generation = generation
 	}
@@ -326,7 +415,7 @@ func drawRecord(t *rapid.T, n int) []schemas.Row {
 	}
 	switch head := small("head", 5); {
 	case head == 0:
-		base.Op = schemas.OpReplace
+		base.Op, base.Background = schemas.OpReplace, small("behind", 1) == 0
 		add(base)
 	case head <= 2 && base.Scope != "":
 		base.Op = schemas.OpSnapshot

@@ -92,17 +92,6 @@ func (s *settler) child(r *random, at schemas.Day, years int) *life {
 		entry: schemas.Always}
 }
 
-// adults is how many of the people are no children of the household.
-func (h *household) adults() int {
-	n := 0
-	for _, p := range h.people {
-		if p.mother == nil && p.father == nil {
-			n++
-		}
-	}
-	return n
-}
-
 // relate marries and makes parents.
 func (s *settler) relate(r *random, h *household, at schemas.Day) {
 	pair := len(h.people) > 1 && age(h.people[1].born, at) >= 18

@@ -60,15 +60,6 @@ func kommuneNr(k schemas.Kommunekode) uint64 {
 	return n
 }
 
-// owner is who owns a day.
-func (m market) owner(k schemas.Kommunekode, day schemas.Day) owned {
-	all := m[k]
-	if len(all) > 1 && day >= all[1].from {
-		return all[1]
-	}
-	return all[0]
-}
-
 // agreements is the installation's agreements file.
 func (m market) agreements() string {
 	var b strings.Builder
