@@ -42,24 +42,19 @@ from poster p join poster n on n.kilde_system = p.kilde_system and n.haendelse_i
 where n.generation > p.generation or (n.generation = p.generation and n.plads < p.plads)
 group by p.stroem, p.stroem_offset, p.generation, p.kommunekode, p.datasaet, p.gruppe;
 
--- oejebliksbillede: the snapshot over several records of which a record is a part; its members' rows do not name it themselves.
-create or replace temp view medlemskab as
-select distinct stroem, stroem_offset, generation, datasaet, omfang, oejebliksbillede
-from journal where loebenr > 0 and operation = 'snapshot' and oejebliksbillede <> '';
-
 -- rang: the order key: time of the statement, the source's sequence (else the offset), ordinal; where these tie, stream and offset.
 create or replace temp view haendelser as
 select h.*, row_number() over (order by udsagt, sekvens, loebenr, stroem, stroem_offset, generation) as rang
 from (
   select j.indgang, j.stroem, j.stroem_offset, j.loebenr, j.generation, j.kilde_system, j.haendelse_id, j.leverance, j.kommunekode,
     j.datasaet, d.omraade, d.slags, j.noegle, j.omfang, j.operation, j.gyldig_fra, j.kilde_registreret, j.udsagt, j.sekvens,
-    coalesce(b.oejebliksbillede, '') as oejebliksbillede, j.antal, j.indhold, j.baggrund,
-    concat(j.stroem, '#', cast(j.stroem_offset as string)) as post,
+    j.oejebliksbillede, j.antal, j.indhold, j.baggrund,
+    -- led: what is one statement: a record, or all records of a snapshot over several
+    case when j.oejebliksbillede <> '' then concat('b ', j.omfang, ' ', j.oejebliksbillede)
+      else concat('p ', j.stroem, '#', cast(j.stroem_offset as string)) end as led,
     coalesce(j.gyldig_fra, date '0001-01-01') as fra, coalesce(j.gyldig_til, date '9999-12-31') as til,
     a.afloest
   from talt j join datasaet d on d.datasaet = j.datasaet
-  left join medlemskab b on b.stroem = j.stroem and b.stroem_offset = j.stroem_offset and b.generation = j.generation
-    and b.datasaet = j.datasaet and b.omfang = j.omfang
   left join afloesning a on a.stroem = j.stroem and a.stroem_offset = j.stroem_offset and a.generation = j.generation
     and a.kommunekode = j.kommunekode and a.datasaet = j.datasaet and a.gruppe = j.gruppe
   where j.operation <> 'tilbagekaldt'
@@ -79,7 +74,7 @@ where b.kommune <> '0000';
 -- Statements of keys. A replace says nothing of all time, and what it carries besides. What says nothing has vaerdi null.
 -- vaerdi is what is compared: the columns; for a fact also its date, which need not be among them.
 create or replace temp view udsagn_egne as
-select l.enhed, l.nr, h.datasaet, h.slags, h.noegle, h.kilde_system, h.omfang, h.oejebliksbillede, h.rang, h.post, h.loebenr, h.baggrund,
+select l.enhed, l.nr, h.datasaet, h.slags, h.noegle, h.kilde_system, h.omfang, h.oejebliksbillede, h.rang, h.led, h.baggrund,
   case when h.operation = 'delete' then null
     when h.slags = 'haendelse' then concat(h.indhold, '@', cast(h.gyldig_fra as string)) else h.indhold end as vaerdi,
   case when h.operation = 'delete' then null else h.indhold end as indhold,
@@ -89,7 +84,7 @@ join laest l on l.hvis = h.kommunekode and l.omraade = h.omraade and l.kilde_sys
 where (h.afloest is null or h.afloest > l.indgang) and h.kommunekode <> '0000'
   and (h.operation in ('upsert', 'delete') or (h.operation = 'replace' and h.indhold is not null))
 union all
-select l.enhed, l.nr, h.datasaet, h.slags, h.noegle, h.kilde_system, h.omfang, h.oejebliksbillede, h.rang, h.post, h.loebenr, h.baggrund, null, null,
+select l.enhed, l.nr, h.datasaet, h.slags, h.noegle, h.kilde_system, h.omfang, h.oejebliksbillede, h.rang, h.led, h.baggrund, null, null,
   date '0001-01-01', date '9999-12-31', h.kilde_registreret, h.leverance, h.haendelse_id
 from haendelser h
 join laest l on l.hvis = h.kommunekode and l.omraade = h.omraade and l.kilde_system = h.kilde_system and h.indgang <= l.indgang
@@ -100,7 +95,7 @@ where (h.afloest is null or h.afloest > l.indgang) and h.kommunekode <> '0000' a
 create or replace temp view udsagn as
 select * from udsagn_egne
 union all
-select distinct l.enhed, l.nr, h.datasaet, h.slags, h.noegle, h.kilde_system, h.omfang, h.oejebliksbillede, h.rang, h.post, h.loebenr, h.baggrund,
+select distinct l.enhed, l.nr, h.datasaet, h.slags, h.noegle, h.kilde_system, h.omfang, h.oejebliksbillede, h.rang, h.led, h.baggrund,
   case when h.operation = 'delete' then null else h.indhold end, case when h.operation = 'delete' then null else h.indhold end,
   h.fra, h.til, h.kilde_registreret, h.leverance, h.haendelse_id
 from haendelser h
@@ -113,30 +108,34 @@ where (h.afloest is null or h.afloest > l.indgang) and h.kommunekode = '0000' an
 
 -- 3. Snapshots. ------------------------------------------------------------------------------------------------------
 -- A snapshot takes back, from its day on (no day: of all time), what was said before it of its scope, by its system. One over several
--- records does so only when as many distinct members as it counts have landed, and takes back none of its own members.
+-- records does so only when as many of them as it counts have landed; it speaks from the first of them on, and takes back none of its
+-- own members.
 create or replace temp view landede as
-select l.enhed, l.nr, l.hvis, h.datasaet, h.kilde_system, h.omfang, h.oejebliksbillede, count(distinct h.noegle) as landet
+select l.enhed, l.nr, l.hvis, h.datasaet, h.kilde_system, h.omfang, h.oejebliksbillede, count(distinct h.haendelse_id) as landet
 from haendelser h
 join laest l on l.hvis = h.kommunekode and l.omraade = h.omraade and l.kilde_system = h.kilde_system and h.indgang <= l.indgang
-where h.operation = 'upsert' and h.oejebliksbillede <> '' -- what has landed has landed, in whatever generation
+where h.oejebliksbillede <> '' -- what has landed has landed, in whatever generation
 group by l.enhed, l.nr, l.hvis, h.datasaet, h.kilde_system, h.omfang, h.oejebliksbillede;
 
 create or replace temp view billeder as
-select l.enhed, l.nr, h.datasaet, h.kilde_system, h.omfang, h.oejebliksbillede, h.rang, h.post, h.loebenr, h.fra, h.til,
-  h.kilde_registreret, h.leverance, h.haendelse_id
-from haendelser h
-join laest l on l.hvis = h.kommunekode and l.omraade = h.omraade and l.kilde_system = h.kilde_system and h.indgang <= l.indgang
-join (select distinct enhed, nr, datasaet, kilde_system, omfang from udsagn where omfang <> '') o
-  on o.enhed = l.enhed and o.nr = l.nr and o.datasaet = h.datasaet and o.kilde_system = h.kilde_system and o.omfang = h.omfang
-left join landede m on m.enhed = l.enhed and m.nr = l.nr and m.hvis = l.hvis and m.datasaet = h.datasaet
-  and m.kilde_system = h.kilde_system and m.omfang = h.omfang and m.oejebliksbillede = h.oejebliksbillede
-where (h.afloest is null or h.afloest > l.indgang) and h.operation = 'snapshot'
-  and (h.oejebliksbillede = '' or h.antal <= coalesce(m.landet, 0));
+select * from (
+  select l.enhed, l.nr, h.datasaet, h.kilde_system, h.omfang, h.oejebliksbillede, h.rang, h.led, h.fra, h.til,
+    h.kilde_registreret, h.leverance, h.haendelse_id,
+    row_number() over (partition by l.enhed, l.nr, h.datasaet, h.kilde_system, h.omfang, h.led order by h.rang) as plads
+  from haendelser h
+  join laest l on l.hvis = h.kommunekode and l.omraade = h.omraade and l.kilde_system = h.kilde_system and h.indgang <= l.indgang
+  join (select distinct enhed, nr, datasaet, kilde_system, omfang from udsagn where omfang <> '') o
+    on o.enhed = l.enhed and o.nr = l.nr and o.datasaet = h.datasaet and o.kilde_system = h.kilde_system and o.omfang = h.omfang
+  left join landede m on m.enhed = l.enhed and m.nr = l.nr and m.hvis = l.hvis and m.datasaet = h.datasaet
+    and m.kilde_system = h.kilde_system and m.omfang = h.omfang and m.oejebliksbillede = h.oejebliksbillede
+  where (h.afloest is null or h.afloest > l.indgang) and h.operation = 'snapshot'
+    and (h.oejebliksbillede = '' or h.antal <= coalesce(m.landet, 0))
+) b where oejebliksbillede = '' or plads = 1;
 
 create or replace temp view udsagn_alle as
 select u.*, false as drab from udsagn u
 union all
-select m.enhed, m.nr, m.datasaet, m.slags, m.noegle, m.kilde_system, m.omfang, m.oejebliksbillede, b.rang, b.post, b.loebenr, false, null, null,
+select m.enhed, m.nr, m.datasaet, m.slags, m.noegle, m.kilde_system, m.omfang, m.oejebliksbillede, b.rang, b.led, false, null, null,
   b.fra, b.til, b.kilde_registreret, b.leverance, b.haendelse_id, true
 from (select distinct enhed, nr, datasaet, slags, noegle, kilde_system, omfang, oejebliksbillede from udsagn where omfang <> '') m
 join billeder b on b.enhed = m.enhed and b.nr = m.nr and b.datasaet = m.datasaet and b.kilde_system = m.kilde_system
@@ -146,7 +145,7 @@ join billeder b on b.enhed = m.enhed and b.nr = m.nr and b.datasaet = m.datasaet
 -- State: the segment is cut to what the system owns. Fact: on the key alone (here: one segment of all time); a date that the system
 -- does not own is not delivered, and takes back what the system had said of the key.
 create or replace temp view klippet as
-select u.enhed, u.nr, u.datasaet, u.slags, u.noegle, u.kilde_system, u.omfang, u.oejebliksbillede, u.rang, u.post, u.loebenr, u.baggrund, u.drab,
+select u.enhed, u.nr, u.datasaet, u.slags, u.noegle, u.kilde_system, u.omfang, u.oejebliksbillede, u.rang, u.led, u.baggrund, u.drab,
   u.vaerdi, u.indhold, greatest(u.fra, coalesce(a.fra, u.fra)) as fra, least(u.til, coalesce(a.til, u.til)) as til,
   u.fra as dato, u.kilde_registreret, u.leverance, u.haendelse_id, a.historik_fra
 from udsagn_alle u
@@ -154,7 +153,7 @@ join aftaler a on a.enhed = u.enhed and a.nr = u.nr and a.kilde_system = u.kilde
 where u.slags = 'tilstand'
   and greatest(u.fra, coalesce(a.fra, u.fra)) < least(u.til, coalesce(a.til, u.til))
 union all
-select u.enhed, u.nr, u.datasaet, u.slags, u.noegle, u.kilde_system, u.omfang, u.oejebliksbillede, u.rang, u.post, u.loebenr, u.baggrund, u.drab,
+select u.enhed, u.nr, u.datasaet, u.slags, u.noegle, u.kilde_system, u.omfang, u.oejebliksbillede, u.rang, u.led, u.baggrund, u.drab,
   case when e.ejes then u.vaerdi end, case when e.ejes then u.indhold end, date '0001-01-01', date '9999-12-31',
   u.fra, u.kilde_registreret, u.leverance, u.haendelse_id, e.historik_fra
 from udsagn_alle u
@@ -180,67 +179,65 @@ select * from (
   ) g
 ) s where til is not null;
 
+-- virker: from which statement on a row has effect. The nothing of a snapshot or replace whose own record says more of the stretch
+-- has effect with the first of that.
 create or replace temp view daekning as
-select d.*,
-  -- said before a snapshot of its scope: taken back
-  (not drab and coalesce(rang < max(case when drab then rang end)
-    over (partition by enhed, nr, datasaet, noegle, sfra, kilde_system, omfang, oejebliksbillede), false)) as doed
+select d.*, coalesce(case when vaerdi is null then min(case when vaerdi is not null then rang end)
+  over (partition by enhed, nr, datasaet, noegle, sfra, led order by rang rows between 1 following and unbounded following) end, rang) as virker
 from (
-  select k.*, s.fra as sfra, s.til as stil
+  select k.enhed, k.nr, k.datasaet, k.noegle, k.kilde_system, k.omfang, k.oejebliksbillede, k.rang, k.led, k.drab, k.vaerdi, k.indhold,
+    -- what a proper replace carries in the background is proper there, and a replace in the background says nothing but around what it carries
+    k.baggrund and not coalesce(max(case when k.vaerdi is null and not k.drab and not k.baggrund then 1 end)
+      over (partition by k.enhed, k.nr, k.datasaet, k.noegle, s.fra, k.led) = 1, false) as baggrund,
+    k.vaerdi is null and not k.drab and k.baggrund and max(case when k.vaerdi is not null then 1 end)
+      over (partition by k.enhed, k.nr, k.datasaet, k.noegle, s.fra, k.led) = 1 as udenom,
+    s.fra as sfra, s.til as stil
   from klippet k join straekninger s on s.enhed = k.enhed and s.nr = k.nr and s.datasaet = k.datasaet and s.noegle = k.noegle
     and k.fra <= s.fra and k.til >= s.til
-) d;
+) d where not coalesce(udenom, false);
 
--- The greatest order key; background only where nothing else is said, and then the least.
-create or replace temp view vindere as
-select enhed, nr, datasaet, noegle, sfra, stil, rang, baggrund, vaerdi, indhold from (
-  select d.*, row_number() over (partition by enhed, nr, datasaet, noegle, sfra
-    order by case when baggrund then 1 else 0 end, case when baggrund then rang else -rang end) as plads
-  from daekning d where not drab and not doed
+-- taget: the statement on which it is taken back, by a snapshot of its scope.
+create or replace temp view levetid as
+select d.*, min(case when drab then virker end) over (partition by enhed, nr, datasaet, noegle, sfra, kilde_system, omfang, oejebliksbillede
+  order by rang rows between 1 following and unbounded following) as taget
+from daekning d;
+
+-- What holds after each statement and each snapshot: the greatest order key; background only where nothing else is said, and then the least.
+create or replace temp view holdt as
+select * from (
+  select t.enhed, t.nr, t.datasaet, t.noegle, t.sfra, t.stil, t.trin, u.rang, u.vaerdi, u.indhold, row_number() over (
+    partition by t.enhed, t.nr, t.datasaet, t.noegle, t.sfra, t.trin
+    order by case when u.baggrund then 1 else 0 end, case when u.baggrund then u.rang else -u.rang end) as plads
+  from (select distinct enhed, nr, datasaet, noegle, sfra, stil, virker as trin from daekning) t
+  left join levetid u on u.enhed = t.enhed and u.nr = t.nr and u.datasaet = t.datasaet and u.noegle = t.noegle and u.sfra = t.sfra
+    and not u.drab and u.virker <= t.trin and (u.taget is null or u.taget > t.trin)
 ) p where plads = 1;
 
--- What is merely said again changes nothing: back from the winner, as long as what is said is equal.
--- The run of a background is one of backgrounds; that of any other goes over all that is said.
--- tavs: nothing, but the same record says after it what is: the nothing of a replace or snapshot is no say of its own.
-create or replace temp view tale as
-select t.*, (vaerdi is null and coalesce(loebenr < max(case when vaerdi is not null then loebenr end)
-    over (partition by enhed, nr, datasaet, noegle, sfra, af_baggrund, post), false)) as tavs
-from (
-  select d.*, false as af_baggrund from daekning d
-  union all
-  select d.*, true as af_baggrund from daekning d where baggrund or vaerdi is null
-) t;
-
--- A snapshot breaks a run only where it takes back what was said last: not what is hidden, nor what is taken back already.
-create or replace temp view sagt as
-select * from (
-  select t.*,
-    max(case when not drab then rang end) over (partition by enhed, nr, datasaet, noegle, sfra, af_baggrund
-      order by rang rows between unbounded preceding and 1 preceding) as foer,
-    max(case when not drab then rang end) over (partition by enhed, nr, datasaet, noegle, sfra, af_baggrund, kilde_system, omfang,
-      oejebliksbillede order by rang rows between unbounded preceding and 1 preceding) as foer_af_omfang,
-    max(case when drab then rang end) over (partition by enhed, nr, datasaet, noegle, sfra, af_baggrund, kilde_system, omfang,
-      oejebliksbillede order by rang rows between unbounded preceding and 1 preceding) as taget
-  from tale t where not tavs
-) s where not drab or (foer_af_omfang = foer and foer_af_omfang > coalesce(taget, -1));
-
+-- What is merely said again changes nothing: as long as what holds is equal, it is of who began it; and what was hidden and holds again is of
+-- whom it was.
 create or replace temp view loeb as
-select l.*, sum(brud) over (partition by enhed, nr, datasaet, noegle, sfra, af_baggrund order by rang rows unbounded preceding) as loeb_nr
+select r.*, first_value(rang) over (partition by enhed, nr, datasaet, noegle, sfra, loeb_nr order by trin rows unbounded preceding) as begynder,
+  row_number() over (partition by enhed, nr, datasaet, noegle, sfra, rang order by trin) as gang, row_number() over (partition by enhed, nr, datasaet, noegle, sfra order by trin desc) as sidst
 from (
-  select d.*, case when vaerdi is not distinct from lag(vaerdi) over (partition by enhed, nr, datasaet, noegle, sfra, af_baggrund order by rang)
-    and lag(rang) over (partition by enhed, nr, datasaet, noegle, sfra, af_baggrund order by rang) is not null then 0 else 1 end as brud
-  from sagt d
-) l;
+  select l.*, sum(brud) over (partition by enhed, nr, datasaet, noegle, sfra order by trin rows unbounded preceding) as loeb_nr
+  from (
+    select d.*, case when vaerdi is not distinct from lag(vaerdi) over (partition by enhed, nr, datasaet, noegle, sfra order by trin)
+      and lag(trin) over (partition by enhed, nr, datasaet, noegle, sfra order by trin) is not null then 0 else 1 end as brud
+    from holdt d
+  ) l
+) r;
+
+-- Three times back are enough: each is a return to what held before the one that is returned to first held.
+create or replace temp view ophav as
+select enhed, nr, datasaet, noegle, sfra, rang, begynder from loeb where gang = 1 and vaerdi is not null;
 
 create or replace temp view foerste as
-select w.enhed, w.nr, w.datasaet, w.noegle, w.sfra, w.stil, w.vaerdi, w.indhold, min(f.rang) as rang
-from vindere w
-join loeb v on v.enhed = w.enhed and v.nr = w.nr and v.datasaet = w.datasaet and v.noegle = w.noegle and v.sfra = w.sfra
-  and v.rang = w.rang and v.af_baggrund = w.baggrund
-join loeb f on f.enhed = w.enhed and f.nr = w.nr and f.datasaet = w.datasaet and f.noegle = w.noegle and f.sfra = w.sfra
-  and f.af_baggrund = v.af_baggrund and f.loeb_nr = v.loeb_nr and f.rang <= v.rang
-where w.vaerdi is not null
-group by w.enhed, w.nr, w.datasaet, w.noegle, w.sfra, w.stil, w.vaerdi, w.indhold;
+select w.enhed, w.nr, w.datasaet, w.noegle, w.sfra, w.stil, w.vaerdi, w.indhold, c.begynder as rang
+from loeb w
+join ophav a on a.enhed = w.enhed and a.nr = w.nr and a.datasaet = w.datasaet and a.noegle = w.noegle and a.sfra = w.sfra and a.rang = w.begynder
+join ophav b on b.enhed = w.enhed and b.nr = w.nr and b.datasaet = w.datasaet and b.noegle = w.noegle and b.sfra = w.sfra and b.rang = a.begynder
+join ophav c on c.enhed = w.enhed and c.nr = w.nr and c.datasaet = w.datasaet and c.noegle = w.noegle and c.sfra = w.sfra and c.rang = b.begynder
+where w.sidst = 1 and w.vaerdi is not null;
 
 -- 6. Adjoining stretches of equal content are one row, with what is known of the first in valid time. ------------------
 create or replace temp view segmenter as

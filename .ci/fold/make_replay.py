@@ -1,9 +1,7 @@
-"""make_replay.py FLIS DIR SEED [--events N] [--across] [--background-replace]: as make_random, under mappings, code lists and
+"""make_replay.py FLIS DIR SEED [--events N]: as make_random, under mappings, code lists and
 agreements that change twice; between, records are judged again: flis replay whole and by days, flis parked replay, of which some
-change nothing. Odd seeds have a guard of 3 rows, so closes wait, and flis approve lets some of them go on. Journals are compacted at times.
-
---across: records are also sent again after the mapping has changed and before a replay.
---background-replace: also mappings with op: replace and background in one target."""
+change nothing. Odd seeds have a guard of 3 rows, so closes wait, and flis approve lets some of them go on. Journals are compacted at times. Records are also
+sent again after the mapping has changed, at times before a replay."""
 
 import argparse
 import glob
@@ -25,13 +23,13 @@ class Turns:
         self.made, self.r, self.events, self.ago = made, made.r, events, FIRST
         self.stale = []  # sent under an earlier mapping, and not judged again since
 
-    def change(self, across, **how):
-        """Another catalog. What was sent before is not sent again until all is judged by it."""
-        if not across:
+    def change(self):
+        """Another catalog. At times what was sent before is not sent again until all is judged by it."""
+        if self.r.random() < .5:
             self.made.run("run", "--once")
             self.stale += self.made.sent
             self.made.sent = []
-        self.made.catalog(p=.4, **how)
+        self.made.catalog(p=.4)
 
     def replay(self, system):
         self.made.run("replay", system)
@@ -81,18 +79,16 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("flis"), p.add_argument("dir"), p.add_argument("seed", type=int)
     p.add_argument("--events", type=int, default=30)
-    p.add_argument("--across", action="store_true")
-    p.add_argument("--background-replace", action="store_true")
     a = p.parse_args()
     made = mkkat.Installation(a.flis, a.dir, a.seed)
     turns = Turns(made, a.events)
     made.configure("catalog: katalog\n" + (GUARD if a.seed % 2 else ""))
     made.agree(row % mkkat.AGREED for row in mkkat.AGREEMENTS)
-    made.catalog(p=.25, background_replace=a.background_replace)
+    made.catalog(p=.25)
     turns.feed()
     turns.feed()
     for turn in range(2):
-        turns.change(a.across, background_replace=a.background_replace)
+        turns.change()
         if turn == 1:
             made.agree(row % mkkat.AGREED for row in mkkat.AGREEMENTS + [LATE])
         if made.r.random() < .6:

@@ -16,7 +16,7 @@ import sys
 SYSTEMS = ("proeve", "efter")
 CPRS = ["6101800001", "6101800002"]
 DAYS = [None, "2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01", "2026-05-01"]
-KINDS = ["segment", "hel", "bolig", "bolig", "besoeg", "liste", "slut"]
+KINDS = ["segment", "hel", "bolig", "bolig", "besoeg", "liste", "slut", "medlem"]
 
 
 def day(ago):
@@ -146,7 +146,7 @@ OTHER_KEY, NEVER_EMPTY = ("{field: ID, id: true}", "{join: [ID, CPR], with: x, i
 EDITS = {
     "segment": [("withdraw: {ART: [W]}", "delete: {ART: [W]}"), BACKGROUND, INCLUSIVE, OTHER_KEY, PRIVATE,
                 ("when: {ART: [U, W]}\n    withdraw: {ART: [W]}", "when: {ART: [U]}"),
-                ("    background: BAGGRUND\n", "    op: replace\n")],
+                ("    background: BAGGRUND\n", "    op: replace\n"), ("    background: BAGGRUND\n", "    op: replace\n    background: BAGGRUND\n")],
     "hel": [("    op: replace\n", ""), PRIVATE, OTHER_KEY,
             ("[A, S]}\n    op: replace\n    delete: {ART: [S]}", "[A]}\n    op: replace")],
     "bolig": [PERSON, ("{field: VISDATO, date: iso}", "{field: VISDATO, date: iso, days: -1}"), BACKGROUND, NEVER_EMPTY, INCLUSIVE],
@@ -156,7 +156,6 @@ EDITS = {
               ("absent: gone\n", "absent: ended\n  fra: {field: FRA, date: iso}\n")],
     "slut": [("absent: ended\n  fra: {field: FRA, date: iso}\n", "absent: gone\n"), PERSON, NEVER_EMPTY, PRIVATE],
 }
-BACKGROUND_REPLACE = {"segment": [("    background: BAGGRUND\n", "    op: replace\n    background: BAGGRUND\n")]}
 
 
 def record(name, fields):
@@ -191,7 +190,7 @@ def mapping(system, event, edits, r, p):
     return head + ("unused: [%s]\n" % ", ".join(unused) if unused else "") + text
 
 
-def write(folder, r=None, p=0.0, background_replace=False):
+def write(folder, r=None, p=0.0):
     """A version of the catalog. What a code list does not know is parked."""
     shutil.rmtree(folder, ignore_errors=True)
     for system in SYSTEMS:
@@ -200,7 +199,7 @@ def write(folder, r=None, p=0.0, background_replace=False):
         for event, fields in EVENTS.items():
             with open(os.path.join(folder, "systems", system, event + ".avsc"), "w", encoding="utf-8") as f:
                 json.dump(record(event, {"ID": TEXT, "KOMNR": TEXT, **fields}), f, indent=1)
-            edits = EDITS.get(event, []) + (BACKGROUND_REPLACE.get(event, []) if background_replace else [])
+            edits = EDITS.get(event, [])
             with open(os.path.join(folder, "mappings", system, event + ".yaml"), "w", encoding="utf-8") as f:
                 f.write(mapping(system, event, edits, r, p))
     os.makedirs(os.path.join(folder, "codes"))
@@ -220,7 +219,6 @@ class Installation:
     def __init__(self, flis, folder, seed, kinds=KINDS):
         self.flis, self.dir, self.r, self.kinds = flis, folder, random.Random(seed), kinds
         self.log, self.sent, self.n = [], [], 0
-        self.dates = False  # whether a fact's date may be another than that in its columns
         self.batch = {"n": 0, "left": 0, "count": 0}
         shutil.rmtree(folder, ignore_errors=True)
         self.run("init")
@@ -283,9 +281,9 @@ class Installation:
         if kind == "bolig":
             return {"ID": r.choice(["b1", "b2", "b3"]), "CPR": r.choice(CPRS), "VISDATO": r.choice(DAYS[1:3]), "TYPE": r.choice("PPPPQR"),
                     "FASE": r.choice(["venter", "bor", "bor"]), "FRA": a, "TIL": b, "ART": r.choice("AAAAS"), **behind}
-        if kind == "besoeg":
+        if kind == "besoeg":  # at times its date is another than the one in its columns
             date = r.choice(DAYS[1:])
-            return {"ID": r.choice(["v1", "v2", "v3"]), "CPR": CPRS[0], "DATO": date, "REGDATO": r.choice([date, DAYS[1]]) if self.dates else date,
+            return {"ID": r.choice(["v1", "v2", "v3"]), "CPR": CPRS[0], "DATO": date, "REGDATO": r.choice([date, date, DAYS[1]]),
                     "MINUTTER": r.choice([1, 2]), "ART": r.choice("AAAAS")}
         if kind == "liste":
             return {"ID": r.choice(["L1", "L2"]), "CPR": said["CPR"], "FRA": r.choice([None] + DAYS[2:4]), "ART": r.choice("AAAS"),
