@@ -1,6 +1,8 @@
-"""make_random.py FLIS DIR SEED [--rounds N] [--events N] [--kinds segment,hel,...]: an installation of made-up statements that
+"""make_random.py FLIS DIR SEED [--rounds N] [--events N] [--kinds segment,hel,...] [--dates]: an installation of made-up statements that
 collide as much as they can, under agreements that change vendor, leave out datasets, begin late, and try a vendor out (skygge).
-Between the rounds the journals are compacted at times."""
+Between the rounds the journals are compacted at times.
+
+--dates: also facts whose date is another than the one in their columns."""
 
 import argparse
 
@@ -35,8 +37,10 @@ def main():
     p.add_argument("--rounds", type=int, default=4)
     p.add_argument("--events", type=int, default=60)
     p.add_argument("--kinds", default=",".join(mkkat.KINDS))
+    p.add_argument("--dates", action="store_true")
     a = p.parse_args()
     made = mkkat.Installation(a.flis, a.dir, a.seed, a.kinds.split(","))
+    made.dates = a.dates
     made.configure("catalog: katalog\n")
     made.catalog()
     made.agree(row % mkkat.AGREED for row in AGREEMENTS)

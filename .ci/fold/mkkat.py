@@ -181,7 +181,7 @@ def mapping(system, event, edits, r, p):
     """The text of a mapping, each of the edits made with probability p; what it does not use is said to be so."""
     text = MAPPINGS[event]
     for old, new in r.sample(edits, len(edits)) if p else ():
-        if old in text and r.random() < p:
+        if old in text and r.random() < p and not ("op:" in new and "op:" in text):
             text = text.replace(old, new)
     text = re.sub(r"unused:.*\n", "", text)
     lists = event in ("liste", "slut")
@@ -219,6 +219,7 @@ class Installation:
     def __init__(self, flis, folder, seed, kinds=KINDS):
         self.flis, self.dir, self.r, self.kinds = flis, folder, random.Random(seed), kinds
         self.log, self.sent, self.n = [], [], 0
+        self.dates = False  # whether a fact's date may be another than the one in its columns
         self.batch = {"n": 0, "left": 0, "count": 0}
         shutil.rmtree(folder, ignore_errors=True)
         self.run("init")
@@ -281,9 +282,9 @@ class Installation:
         if kind == "bolig":
             return {"ID": r.choice(["b1", "b2", "b3"]), "CPR": r.choice(CPRS), "VISDATO": r.choice(DAYS[1:3]), "TYPE": r.choice("PPPPQR"),
                     "FASE": r.choice(["venter", "bor", "bor"]), "FRA": a, "TIL": b, "ART": r.choice("AAAAS"), **behind}
-        if kind == "besoeg":  # at times its date is another than the one in its columns
+        if kind == "besoeg":
             date = r.choice(DAYS[1:])
-            return {"ID": r.choice(["v1", "v2", "v3"]), "CPR": CPRS[0], "DATO": date, "REGDATO": r.choice([date, date, DAYS[1]]),
+            return {"ID": r.choice(["v1", "v2", "v3"]), "CPR": CPRS[0], "DATO": date, "REGDATO": r.choice([date, DAYS[1]]) if self.dates else date,
                     "MINUTTER": r.choice([1, 2]), "ART": r.choice("AAAAS")}
         if kind == "liste":
             return {"ID": r.choice(["L1", "L2"]), "CPR": said["CPR"], "FRA": r.choice([None] + DAYS[2:4]), "ART": r.choice("AAAS"),

@@ -367,7 +367,6 @@ MISTAKES = {
     "a replay of one copy leaves the others": ("and n.gruppe = p.gruppe\nwhere n.generation > p.generation or", "and n.gruppe = p.gruppe\nwhere (n.generation > p.generation and n.stroem_offset = p.stroem_offset and n.stroem = p.stroem) or"),
     "a replay is known from the first": ("min(n.indgang) as afloest", "min(case when n.generation > p.generation then -1 else n.indgang end) as afloest"),
     "a certificate reads on": ("and l.kilde_system = h.kilde_system and h.indgang <= l.indgang", "and l.kilde_system = h.kilde_system"),
-    "a fact's date is no content": ("concat(h.indhold, '@', cast(h.gyldig_fra as string))", "h.indhold"),
     "historik_fra is ignored": ("where a.historik_fra is null\n", "where true\n"),
     "personnummer goes to whom a person was ever told": ("and (a.noegle = r.noegle or a.noegle = get_json_object(r.indhold", "and (true or a.noegle = r.noegle or a.noegle = get_json_object(r.indhold"),
     "what is replaced the same day leaves history": ("or e.leverance > f.leverance", "or true"),
