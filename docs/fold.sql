@@ -74,7 +74,7 @@ where b.kommune <> '0000';
 -- Statements of keys. A replace says nothing of all time, and what it carries besides. What says nothing has vaerdi null.
 -- vaerdi is what is compared: the columns; for a fact also its date, which need not be among them.
 create or replace temp view udsagn_egne as
-select l.enhed, l.nr, h.datasaet, h.slags, h.noegle, h.kilde_system, h.omfang, h.oejebliksbillede, h.rang, h.led, h.baggrund,
+select l.enhed, l.nr, h.datasaet, h.slags, h.noegle, h.kilde_system, h.omfang, h.rang, h.led, h.baggrund,
   case when h.operation = 'delete' then null
     when h.slags = 'haendelse' then concat(h.indhold, '@', cast(h.gyldig_fra as string)) else h.indhold end as vaerdi,
   case when h.operation = 'delete' then null else h.indhold end as indhold,
@@ -84,7 +84,7 @@ join laest l on l.hvis = h.kommunekode and l.omraade = h.omraade and l.kilde_sys
 where (h.afloest is null or h.afloest > l.indgang) and h.kommunekode <> '0000'
   and (h.operation in ('upsert', 'delete') or (h.operation = 'replace' and h.indhold is not null))
 union all
-select l.enhed, l.nr, h.datasaet, h.slags, h.noegle, h.kilde_system, h.omfang, h.oejebliksbillede, h.rang, h.led, h.baggrund, null, null,
+select l.enhed, l.nr, h.datasaet, h.slags, h.noegle, h.kilde_system, h.omfang, h.rang, h.led, h.baggrund, null, null,
   date '0001-01-01', date '9999-12-31', h.kilde_registreret, h.leverance, h.haendelse_id
 from haendelser h
 join laest l on l.hvis = h.kommunekode and l.omraade = h.omraade and l.kilde_system = h.kilde_system and h.indgang <= l.indgang
@@ -95,7 +95,7 @@ where (h.afloest is null or h.afloest > l.indgang) and h.kommunekode <> '0000' a
 create or replace temp view udsagn as
 select * from udsagn_egne
 union all
-select distinct l.enhed, l.nr, h.datasaet, h.slags, h.noegle, h.kilde_system, h.omfang, h.oejebliksbillede, h.rang, h.led, h.baggrund,
+select distinct l.enhed, l.nr, h.datasaet, h.slags, h.noegle, h.kilde_system, h.omfang, h.rang, h.led, h.baggrund,
   case when h.operation = 'delete' then null else h.indhold end, case when h.operation = 'delete' then null else h.indhold end,
   h.fra, h.til, h.kilde_registreret, h.leverance, h.haendelse_id
 from haendelser h
@@ -108,8 +108,7 @@ where (h.afloest is null or h.afloest > l.indgang) and h.kommunekode = '0000' an
 
 -- 3. Snapshots. ------------------------------------------------------------------------------------------------------
 -- A snapshot takes back, from its day on (no day: of all time), what was said before it of its scope, by its system. One over several
--- records does so only when as many of them as it counts have landed; it speaks from the first of them on, and takes back none of its
--- own members.
+-- records does so only when as many of them as it counts have landed, and speaks from the first of them on: so its members come after it.
 create or replace temp view landede as
 select l.enhed, l.nr, l.hvis, h.datasaet, h.kilde_system, h.omfang, h.oejebliksbillede, count(distinct h.haendelse_id) as landet
 from haendelser h
@@ -135,17 +134,17 @@ select * from (
 create or replace temp view udsagn_alle as
 select u.*, false as drab from udsagn u
 union all
-select m.enhed, m.nr, m.datasaet, m.slags, m.noegle, m.kilde_system, m.omfang, m.oejebliksbillede, b.rang, b.led, false, null, null,
+select m.enhed, m.nr, m.datasaet, m.slags, m.noegle, m.kilde_system, m.omfang, b.rang, b.led, false, null, null,
   b.fra, b.til, b.kilde_registreret, b.leverance, b.haendelse_id, true
-from (select distinct enhed, nr, datasaet, slags, noegle, kilde_system, omfang, oejebliksbillede from udsagn where omfang <> '') m
+from (select distinct enhed, nr, datasaet, slags, noegle, kilde_system, omfang from udsagn where omfang <> '') m
 join billeder b on b.enhed = m.enhed and b.nr = m.nr and b.datasaet = m.datasaet and b.kilde_system = m.kilde_system
-  and b.omfang = m.omfang and (b.oejebliksbillede = '' or b.oejebliksbillede <> m.oejebliksbillede);
+  and b.omfang = m.omfang;
 
 -- 4. Agreements clip by valid time. ----------------------------------------------------------------------------------
 -- State: the segment is cut to what the system owns. Fact: on the key alone (here: one segment of all time); a date that the system
 -- does not own is not delivered, and takes back what the system had said of the key.
 create or replace temp view klippet as
-select u.enhed, u.nr, u.datasaet, u.slags, u.noegle, u.kilde_system, u.omfang, u.oejebliksbillede, u.rang, u.led, u.baggrund, u.drab,
+select u.enhed, u.nr, u.datasaet, u.slags, u.noegle, u.kilde_system, u.omfang, u.rang, u.led, u.baggrund, u.drab,
   u.vaerdi, u.indhold, greatest(u.fra, coalesce(a.fra, u.fra)) as fra, least(u.til, coalesce(a.til, u.til)) as til,
   u.fra as dato, u.kilde_registreret, u.leverance, u.haendelse_id, a.historik_fra
 from udsagn_alle u
@@ -153,7 +152,7 @@ join aftaler a on a.enhed = u.enhed and a.nr = u.nr and a.kilde_system = u.kilde
 where u.slags = 'tilstand'
   and greatest(u.fra, coalesce(a.fra, u.fra)) < least(u.til, coalesce(a.til, u.til))
 union all
-select u.enhed, u.nr, u.datasaet, u.slags, u.noegle, u.kilde_system, u.omfang, u.oejebliksbillede, u.rang, u.led, u.baggrund, u.drab,
+select u.enhed, u.nr, u.datasaet, u.slags, u.noegle, u.kilde_system, u.omfang, u.rang, u.led, u.baggrund, u.drab,
   case when e.ejes then u.vaerdi end, case when e.ejes then u.indhold end, date '0001-01-01', date '9999-12-31',
   u.fra, u.kilde_registreret, u.leverance, u.haendelse_id, e.historik_fra
 from udsagn_alle u
@@ -185,7 +184,7 @@ create or replace temp view daekning as
 select d.*, coalesce(case when vaerdi is null then min(case when vaerdi is not null then rang end)
   over (partition by enhed, nr, datasaet, noegle, sfra, led order by rang rows between 1 following and unbounded following) end, rang) as virker
 from (
-  select k.enhed, k.nr, k.datasaet, k.noegle, k.kilde_system, k.omfang, k.oejebliksbillede, k.rang, k.led, k.drab, k.vaerdi, k.indhold,
+  select k.enhed, k.nr, k.datasaet, k.noegle, k.kilde_system, k.omfang, k.rang, k.led, k.drab, k.vaerdi, k.indhold,
     -- what a proper replace carries in the background is proper there, and a replace in the background says nothing but around what it carries
     k.baggrund and not coalesce(max(case when k.vaerdi is null and not k.drab and not k.baggrund then 1 end)
       over (partition by k.enhed, k.nr, k.datasaet, k.noegle, s.fra, k.led) = 1, false) as baggrund,
@@ -198,7 +197,7 @@ from (
 
 -- taget: the statement on which it is taken back, by a snapshot of its scope.
 create or replace temp view levetid as
-select d.*, min(case when drab then virker end) over (partition by enhed, nr, datasaet, noegle, sfra, kilde_system, omfang, oejebliksbillede
+select d.*, min(case when drab then virker end) over (partition by enhed, nr, datasaet, noegle, sfra, kilde_system, omfang
   order by rang rows between 1 following and unbounded following) as taget
 from daekning d;
 

@@ -21,13 +21,15 @@ BOTH = [("bolig", kommune, {"ID": "b9", "CPR": mkkat.CPRS[1], "VISDATO": "2026-0
                             "ART": "A", "BAGGRUND": False}) for kommune in ("621", "661")]
 
 
-def listed(scope, *minutes):
-    rows = [{"NR": "l9", "MINUTTER": m, "FRA": None, "TIL": None, "BAGGRUND": False} for m in minutes]
+def listed(scope, number, *minutes):
+    rows = [{"NR": number, "MINUTTER": m, "FRA": None, "TIL": None, "BAGGRUND": False} for m in minutes]
     return "liste", "621", {"ID": scope, "CPR": mkkat.CPRS[0], "FRA": None, "ART": "A", "RK": rows}
 
 
 # What L8 takes back does not show: L9 has said another thing since.
-HIDDEN = [listed("L8", 1), listed("L9", 2), listed("L8"), listed("L9", 2)]
+HIDDEN = [listed("L8", "l9", 1), listed("L9", "l9", 2), listed("L8", "l9"), listed("L9", "l9", 2)]
+# What L6 says twice is hidden by L7 for a while, and has the metadata of the first time again.
+AGAIN = [listed("L6", "l8", 1), listed("L6", "l8", 1), listed("L7", "l8", 2), listed("L7", "l8")]
 TIMES = mkkat.times(8, 7, 6, 5)
 
 
@@ -46,7 +48,7 @@ def main():
     made.agree(row % mkkat.AGREED for row in AGREEMENTS)
     for n in range(a.rounds):
         for system in mkkat.SYSTEMS:
-            made.feed(system, mkkat.day(4 - n // 2), TIMES, KOMMUNER[system], a.events, BOTH + HIDDEN if n == 1 else ())
+            made.feed(system, mkkat.day(4 - n // 2), TIMES, KOMMUNER[system], a.events, BOTH + HIDDEN + AGAIN if n == 1 else ())
         made.run("run", "--once")
         made.compact()
     made.done("%d statements" % made.n)

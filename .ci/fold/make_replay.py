@@ -23,13 +23,13 @@ class Turns:
         self.made, self.r, self.events, self.ago = made, made.r, events, FIRST
         self.stale = []  # sent under an earlier mapping, and not judged again since
 
-    def change(self):
+    def change(self, last):
         """Another catalog. At times what was sent before is not sent again until all is judged by it."""
         if self.r.random() < .5:
             self.made.run("run", "--once")
             self.stale += self.made.sent
             self.made.sent = []
-        self.made.catalog(p=.4)
+        self.made.catalog(p=.4, last=last)
 
     def replay(self, system):
         self.made.run("replay", system)
@@ -88,7 +88,7 @@ def main():
     turns.feed()
     turns.feed()
     for turn in range(2):
-        turns.change()
+        turns.change(last=turn == 1)
         if turn == 1:
             made.agree(row % mkkat.AGREED for row in mkkat.AGREEMENTS + [LATE])
         if made.r.random() < .6:

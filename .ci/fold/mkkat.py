@@ -149,7 +149,7 @@ EDITS = {
                 ("    background: BAGGRUND\n", "    op: replace\n"), ("    background: BAGGRUND\n", "    op: replace\n    background: BAGGRUND\n")],
     "hel": [("    op: replace\n", ""), PRIVATE, OTHER_KEY,
             ("[A, S]}\n    op: replace\n    delete: {ART: [S]}", "[A]}\n    op: replace")],
-    "bolig": [PERSON, ("{field: VISDATO, date: iso}", "{field: VISDATO, date: iso, days: -1}"), BACKGROUND, NEVER_EMPTY, INCLUSIVE],
+    "bolig": [PERSON, ("{field: VISDATO, date: iso}", "{field: VISDATO, date: iso, days: -1}"), BACKGROUND, INCLUSIVE],
     "besoeg": [("[A, S]}\n    delete: {ART: [S]}", "[A]}"), ("{constant: fremmoede}", "{constant: telefon}"), OTHER_KEY,
                ("dato: {field: REGDATO, date: iso}", "dato: {field: REGDATO, date: iso, days: -1}")],
     "liste": [PERSON, NEVER_EMPTY, BACKGROUND, ("{field: NR, id: true}", "{join: [NR, .ID], with: x, id: true}"),
@@ -190,8 +190,9 @@ def mapping(system, event, edits, r, p):
     return head + ("unused: [%s]\n" % ", ".join(unused) if unused else "") + text
 
 
-def write(folder, r=None, p=0.0):
-    """A version of the catalog. What a code list does not know is parked."""
+def write(folder, r=None, p=0.0, last=False):
+    """A version of the catalog. What a code list does not know is parked. In the last one bolig with ART S says nothing: until then
+    it is an empty snapshot."""
     shutil.rmtree(folder, ignore_errors=True)
     for system in SYSTEMS:
         for kind in ("systems", "mappings"):
@@ -201,7 +202,8 @@ def write(folder, r=None, p=0.0):
                 json.dump(record(event, {"ID": TEXT, "KOMNR": TEXT, **fields}), f, indent=1)
             edits = EDITS.get(event, [])
             with open(os.path.join(folder, "mappings", system, event + ".yaml"), "w", encoding="utf-8") as f:
-                f.write(mapping(system, event, edits, r, p))
+                text = mapping(system, event, edits, r, p)
+                f.write(text.replace(*NEVER_EMPTY) if last and event == "bolig" else text)
     os.makedirs(os.path.join(folder, "codes"))
     with open(os.path.join(folder, "codes", "lokal.csv"), "w", encoding="utf-8") as f:
         f.write("system;liste;kode;standard;gyldig_fra;gyldig_til;kilde\n")

@@ -354,7 +354,6 @@ MISTAKES = {
     "the nothing of a snapshot breaks a run that its record goes on with": ('coalesce(case when vaerdi is null then min(case when vaerdi is not null then rang end)\n  over (partition by enhed, nr, datasaet, noegle, sfra, led order by rang rows between 1 following and unbounded following) end, rang) as virker', 'rang as virker'),
     "what is hidden and holds again is new": ("c.begynder as rang", "w.begynder as rang"),
     "a snapshot over several records takes effect in part": ("h.oejebliksbillede = '' or h.antal <= coalesce(m.landet, 0)", "true"),
-    "a snapshot over several records takes back its own members": ("b.oejebliksbillede = '' or b.oejebliksbillede <> m.oejebliksbillede", "true"),
     "each record of a snapshot over several speaks for itself": ("where oejebliksbillede = '' or plads = 1", "where true"),
     "adjoining equal segments stay two": ("= kilde_system then 0 else 1 end", "= kilde_system then 1 else 1 end"),
     "segments meet over a change of vendor": ("\n        and lag(kilde_system) over (partition by enhed, nr, datasaet, noegle order by sfra) = kilde_system", ""),
