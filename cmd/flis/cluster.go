@@ -97,7 +97,9 @@ func (in *installation) tryBroker(
 	}
 	defer cl.Close()
 	err = work(cl)
-	return in.cfg.embedded() && cl.own == nil && errors.Is(err, kafka.ErrUnreachable), err
+	// of a broker that comes and goes with its flis, a client may see a state in between for long
+	again = errors.Is(err, kafka.ErrUnreachable) || errors.Is(err, kafka.ErrGaveUp)
+	return in.cfg.embedded() && cl.own == nil && again, err
 }
 
 // Close ends the connection, and the broker that is ours.

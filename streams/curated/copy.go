@@ -23,9 +23,9 @@ import (
 )
 
 // A copy is one file: a line that names the format; the entities as length and key, length and
-// value, in order of the key's FNV-1a and the key; the state as JSON, which holds the CRC-32C of the
-// entities; the state's length in 8 bytes and the CRC-32C of state and length in 4, big-endian. It
-// is replaced whole: entities and progress are always of one moment.
+// value, in order of the key's FNV-1a and the key; the state as JSON, which holds the CRC-32C of
+// the entities; the state's length in 8 bytes and the CRC-32C of state and length in 4, big-endian.
+// It is replaced whole: entities and progress are always of one moment.
 
 const (
 	copyName   = "kopi.flis"

@@ -150,7 +150,7 @@ func (c *Client) gaveUp(err error) error {
 		return fmt.Errorf("%w at %s for %s: %w", ErrUnreachable, strings.Join(c.brokers, ","),
 			c.opts.Patience, err)
 	}
-	return fmt.Errorf("gave up after %s: %w", c.opts.Patience, err)
+	return fmt.Errorf("%w after %s: %w", ErrGaveUp, c.opts.Patience, err)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -15,6 +15,8 @@ import (
 var (
 	// ErrUnreachable: no broker answered within Options.Patience. A restart goes on where it was.
 	ErrUnreachable = errors.New("kafka does not answer")
+	// ErrGaveUp: a broker answered, with the same temporary error for all of Options.Patience.
+	ErrGaveUp = errors.New("gave up")
 	// ErrNoRecord: the offset holds no record (compacted, aborted, a control record).
 	ErrNoRecord = errors.New("the offset holds no record")
 	// ErrNoTopicID: the cluster has no topic ids (older than Kafka 2.8).
